@@ -1,0 +1,128 @@
+"""The surface of a running terminal: what its pages, its API and the command line may ask.
+
+``terminal.service.TerminalService`` fulfils it. Every method may be called from any thread. Those
+marked *writes* go through the one writer of the ledger and return only after the entry is durable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from terminal.answers import (
+    OfferChoice,
+    PositionView,
+    RecentTap,
+    ShiftShown,
+    SyncAnswer,
+    TapAnswer,
+    TerminalStatus,
+    Totals,
+    Unshown,
+)
+
+
+class TerminalSurface(Protocol):
+    """What one terminal offers to those who show it."""
+
+    def positions(self) -> tuple[str, ...]:
+        """Names of the positions in ``terminal.toml``, in its order."""
+
+    def snapshot_view(self, position: str) -> PositionView:
+        """The whole state of one position; cheap enough to ask at every event.
+
+        Raises:
+            PositionUnknown: no such position.
+        """
+
+    def subscribe(self, callback: Callable[[str], None]) -> Callable[[], None]:
+        """Calls back with the name of each position whose view changed.
+
+        The callback runs in whatever thread made the change and must return at once: it only
+        notes that a new view is to be fetched. The returned function ends the subscription.
+        """
+
+    def card_present(self, position: str) -> bool:
+        """Whether a card session is open: a card lies there, or was tapped a moment ago."""
+
+    def choices(self, position: str) -> list[OfferChoice]:
+        """Dry runs of the decision for the card at hand, those that can be taken first.
+
+        Raises:
+            NoCard: no card session is open.
+        """
+
+    def tap(
+        self,
+        position: str,
+        offer: str,
+        nonce: str,
+        *,
+        quantity: int = 1,
+        companions: int = 0,
+        evidence: Mapping[str, str] | None = None,
+        supervisor: str = "",
+        supervisor_pin: str = "",
+        reason: str = "",
+        simulate: bool = False,
+        wait_ms: int = 0,
+    ) -> TapAnswer:
+        """One redemption with the card at hand, or with the next card within ``wait_ms``; *writes*.
+
+        An already answered nonce is answered again without waiting for a card.
+
+        Raises:
+            NoCard: no card came in time; nothing was recorded.
+            RequestInvalid: nonce missing or malformed, quantity out of range.
+            PositionUnknown: no such position.
+        """
+
+    def void(
+        self,
+        position: str,
+        nonce: str,
+        *,
+        reason: str,
+        void_nonce: str = "",
+        supervisor: str = "",
+        supervisor_pin: str = "",
+    ) -> TapAnswer:
+        """Reverses the redemption with this nonce by a new entry; *writes*."""
+
+    def outcome_of(self, nonce: str) -> TapAnswer | None:
+        """The recorded answer to a nonce as a replay, or ``None``: nothing was recorded."""
+
+    def dismiss(self, position: str) -> None:
+        """Ends the card session and any shown answer; the position is idle again."""
+
+    def last_unshown(self, position: str) -> Unshown | None:
+        """The tap that an interruption hid from this page, if any; pages ask it at start."""
+
+    def acknowledge(self, position: str, nonce: str) -> None:
+        """The page has shown this answer; it is not unshown any more."""
+
+    def totals(self, position: str) -> Totals:
+        """Counts since the shift opened, or since local midnight without a shift."""
+
+    def recent(self, position: str, limit: int = 20) -> list[RecentTap]:
+        """The newest acts of this position."""
+
+    def status(self) -> TerminalStatus:
+        """The terminal as a whole."""
+
+    def sync_now(self) -> SyncAnswer:
+        """One push and pull in the caller's thread; never raises for an unreachable server."""
+
+    def open_shift(self, position: str, operator: str) -> ShiftShown:
+        """Opens a shift; *writes*.
+
+        Raises:
+            ShiftState: one is open already.
+        """
+
+    def close_shift(self, position: str) -> Totals:
+        """Closes the shift with its totals; *writes*.
+
+        Raises:
+            ShiftState: none is open.
+        """
