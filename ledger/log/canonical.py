@@ -1,0 +1,101 @@
+"""Restricted canonical JSON: the bytes of an entry (a subset of RFC 8785, ``docs/entry.md``).
+
+One entry is one JSON object without white space. Keys are ASCII ``[a-z0-9_]+`` in ascending order,
+values are strings, booleans, integers of magnitude below 2^53, and arrays of strings or of
+integers. There are no floats, nulls, nested objects or duplicate keys, so that RFC 8785 has exactly
+one form for each entry and every language's JSON library reads the same values from it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from ledger.entry import ENTRY_BYTES_MAX, INTEGER_MAX, Entry, Value
+from ledger.errors import NotCanonical
+
+_KEY: Final = re.compile(r"[a-z0-9_]+\Z", re.ASCII)
+_ENCODER: Final = msgspec.json.Encoder(order="sorted")
+_DECODER: Final = msgspec.json.Decoder()
+
+
+def encode(entry: Entry) -> bytes:
+    """Encodes an entry.
+
+    Args:
+        entry: flat mapping of keys to values; the order of keys does not matter.
+
+    Returns:
+        At most ``ENTRY_BYTES_MAX`` bytes of UTF-8 without a final newline.
+
+    Raises:
+        NotCanonical: a key or value has no canonical form; the message names it.
+    """
+    # Checking by type first matters: a float such as 1.0 would otherwise reach the encoder.
+    for key, value in entry.items():
+        kind = type(value)
+        if kind is str or kind is bool:
+            continue
+        if kind is int:
+            _check_integer(key, value)
+        else:
+            _check_rare(key, value)
+    for key in entry:
+        if type(key) is not str or not _KEY.match(key):
+            raise NotCanonical(f"key {key!r} is not of the form [a-z0-9_]+")
+    try:
+        data = _ENCODER.encode(entry)
+    except UnicodeEncodeError:
+        raise NotCanonical("a text contains a lone surrogate, which UTF-8 cannot carry") from None
+    if len(data) > ENTRY_BYTES_MAX:
+        raise NotCanonical(f"{len(data)} bytes are more than {ENTRY_BYTES_MAX}")
+    return data
+
+
+def decode(data: bytes) -> dict[str, Value]:
+    """Decodes an entry, accepting only the bytes that `encode` would produce.
+
+    Args:
+        data: the stored bytes of one entry, without a final newline.
+
+    Returns:
+        The entry with unknown keys kept; arrays are lists.
+
+    Raises:
+        NotCanonical: the bytes are not JSON, or are not the canonical form of what they say.
+    """
+    if len(data) > ENTRY_BYTES_MAX:
+        raise NotCanonical(f"{len(data)} bytes are more than {ENTRY_BYTES_MAX}")
+    try:
+        entry = _DECODER.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise NotCanonical(f"not JSON: {error}") from None
+    if type(entry) is not dict:
+        raise NotCanonical("an entry must be a JSON object")
+    if encode(entry) != data:
+        raise NotCanonical("the bytes differ from the canonical form of what they say")
+    return entry
+
+
+def _check_integer(key: str, value: object) -> None:
+    if not isinstance(value, int) or not -INTEGER_MAX <= value <= INTEGER_MAX:
+        raise NotCanonical(f"{key}: the integer {value} does not fit in 53 bits")
+
+
+def _check_rare(key: str, value: Value) -> None:
+    """Members of an enumeration and arrays; everything else has no canonical form."""
+    if isinstance(value, str):
+        if not hasattr(value, "value"):
+            raise NotCanonical(f"{key}: {type(value).__name__} has no canonical form")
+        return
+    if not isinstance(value, Sequence) or isinstance(value, (bytes, bytearray)):
+        raise NotCanonical(f"{key}: {type(value).__name__} has no canonical form")
+    types = {type(item) for item in value}
+    if not types <= {str} and not types <= {int}:
+        raise NotCanonical(f"{key}: an array holds either strings or integers")
+    if types == {int}:
+        for item in value:
+            _check_integer(key, item)
