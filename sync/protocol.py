@@ -270,7 +270,9 @@ def decode_problem(data: bytes, *, status: int) -> Problem:
 
     def text(name: str, default: str) -> str:
         value = fields.get(name)
-        return value[:2000] if isinstance(value, str) else default
+        if not isinstance(value, str):
+            return default
+        return value[:2000].encode("utf-8", "replace").decode("utf-8")
 
     return Problem(
         status=status,
