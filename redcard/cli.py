@@ -48,11 +48,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
 class LazyGroup(click.Group):
     """A group whose commands are imported only when one of them is called."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """All names, in the order of the documentation."""
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         """Imports the module of one command and returns it."""
         entry = COMMANDS.get(cmd_name)
         if entry is None:
@@ -62,7 +62,7 @@ class LazyGroup(click.Group):
         assert isinstance(command, click.Command)
         return command
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Lists the commands by their stored line, without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, _, line) in COMMANDS.items()])
@@ -81,7 +81,7 @@ def _remember(field: str) -> Callable[[click.Context, click.Parameter, Any], Any
 
 
 def shared_options(command: F) -> F:
-    """Adds ``--home``, ``--json`` and ``--lang``, accepted before the group and after the command."""
+    """Adds ``--home``, ``--json`` and ``--lang``, before the group and after the command."""
     for option in (
         click.option(
             "--lang",

@@ -139,7 +139,7 @@ def table(title: str, headers: Sequence[str], rows: Sequence[Sequence[object]]) 
 
 
 def explain(error: BaseException) -> tuple[str, str, int] | None:
-    """Turns a declared error into (message, next step, exit code); ``None`` for a defect of ours."""
+    """Turns a declared error into (message, next step, exit code); ``None`` for a defect."""
     from redcard.errors import CommandError
 
     if isinstance(error, CommandError):
