@@ -1,0 +1,83 @@
+"""Exceptions of the central server.
+
+ServerError
+├── DatabaseFault           the database cannot be opened, read or written
+│   ├── MigrationFailed     a migration failed; the file is as it was before
+│   └── SchemaNewer         the database was written by a newer version
+├── Overloaded              too much work is waiting; carries when to try again
+├── BatchUnreadable         bytes that are no batch, or more than a batch may hold
+├── EnrolmentRefused        activation code unknown, used or expired, or no proof of possession
+├── TerminalUnknown         no terminal or ledger of this name
+├── RequestUnauthentic      a terminal's signed request does not verify or is too old
+├── ImportRefused           a file was refused whole; carries the line
+├── PublicationRefused      offers or keys that may not be published
+└── HomeInvalid             the server's folder or configuration is incomplete
+"""
+
+from __future__ import annotations
+
+
+class ServerError(Exception):
+    """Root of all errors raised by ``server``; the message says what to do next."""
+
+
+class DatabaseFault(ServerError):
+    """The database cannot be opened, read or written; nothing was acknowledged."""
+
+
+class MigrationFailed(DatabaseFault):
+    """A migration failed; the database is as it was before, the copy's path is in the message."""
+
+
+class SchemaNewer(DatabaseFault):
+    """The database was written by a newer version of the program."""
+
+
+class Overloaded(ServerError):
+    """Too much work is waiting.
+
+    Attributes:
+        retry_after_s: whole seconds after which another attempt is welcome.
+    """
+
+    def __init__(self, message: str, *, retry_after_s: int) -> None:
+        """Keeps the waiting time for the ``Retry-After`` header."""
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class BatchUnreadable(ServerError):
+    """Bytes that are no batch, or more than a batch may hold; nothing was stored."""
+
+
+class EnrolmentRefused(ServerError):
+    """Activation code unknown, used or expired, or no proof of possession; nothing was enrolled."""
+
+
+class TerminalUnknown(ServerError):
+    """No terminal or ledger of this name."""
+
+
+class RequestUnauthentic(ServerError):
+    """A terminal's signed request does not verify or is too old."""
+
+
+class ImportRefused(ServerError):
+    """A file was refused whole; what was in force stays in force.
+
+    Attributes:
+        line: line in the file, counted from 1, or ``None`` if the file as a whole is at fault.
+    """
+
+    def __init__(self, message: str, *, line: int | None = None) -> None:
+        """Puts the line in front of the message."""
+        super().__init__(f"line {line}: {message}" if line else message)
+        self.line = line
+
+
+class PublicationRefused(ServerError):
+    """Offers or keys that may not be published; the former publication stays in force."""
+
+
+class HomeInvalid(ServerError):
+    """The server's folder or configuration is incomplete; the message names the file and remedy."""
