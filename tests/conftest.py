@@ -14,7 +14,7 @@ IN_CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"} or "REDCARD_TES
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Turns a skip into a failure in CI and under script/test: what is missing must be installed."""
+    """Turns a skip into a failure in CI: what is missing must be installed."""
     report = yield
     if IN_CI and report.skipped and not hasattr(report, "wasxfail"):
         report.outcome = "failed"
