@@ -18,7 +18,7 @@ from ledger.entry import Value
 from ledger.errors import NotCanonical
 from ledger.log import canonical
 from sync.errors import Malformed
-from sync.protocol import NOTE_BYTES_MAX, RECORDS_PER_PAGE_MAX, integer
+from sync.protocol import PAGE_BYTES_MAX, RECORDS_PER_PAGE_MAX, integer
 
 Record: TypeAlias = Mapping[str, Value]
 
@@ -115,7 +115,10 @@ def encode_page(page: Page) -> str:
         lines = [canonical.encode(record).decode("utf-8") + "\n" for record in page.records]
     except NotCanonical as error:
         raise Malformed(f"a record cannot be written: {error}") from None
-    return head + "".join(lines)
+    text = head + "".join(lines)
+    if len(text.encode("utf-8")) > PAGE_BYTES_MAX:
+        raise Malformed(f"a page has at most {PAGE_BYTES_MAX} bytes; put fewer records in it")
+    return text
 
 
 def decode_page(text: str) -> Page:
@@ -124,8 +127,8 @@ def decode_page(text: str) -> Page:
     Raises:
         Malformed: not one page within the limits.
     """
-    if len(text) > NOTE_BYTES_MAX:
-        raise Malformed(f"a page has at most {NOTE_BYTES_MAX} bytes")
+    if len(text) > PAGE_BYTES_MAX:
+        raise Malformed(f"a page has at most {PAGE_BYTES_MAX} bytes")
     head = _HEAD.match(text)
     if head is None:
         raise Malformed("a page begins with the lines of redcard-judgements/v1 or redcard-feed/v1")

@@ -33,7 +33,9 @@ CHECKPOINT_BYTES_MAX: Final = 16_384
 RECEIPT_BYTES_MAX: Final = 16_384
 PROBLEM_BYTES_MAX: Final = 16_384
 RECORDS_PER_PAGE_MAX: Final = 500
-NOTE_BYTES_MAX: Final = 1 << 20
+#: As in signed-note readers at large, below the 1 MiB of a batch.
+NOTE_BYTES_MAX: Final = 1_000_000
+PAGE_BYTES_MAX: Final = 900_000
 REQUEST_SKEW_MS_MAX: Final = 600_000
 INTEGER_MAX: Final = 2**53 - 1
 
