@@ -1,0 +1,1 @@
+"""Receipts: what stands on them, and how they reach paper or page."""

@@ -1,0 +1,215 @@
+"""The kiosk page: what a member sees before, during and after a tap. Nothing personal, ever.
+
+A kiosk asks for no touch. Results time out by themselves, and a new tap always pre-empts the
+result before it. Milliseconds here come from a monotonic clock that the caller reads.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from screens.language import Language, wording
+from terminal.answers import Phase, PositionView, TapAnswer, Unshown
+from terminal.web.view import (
+    SHAPES,
+    SOUNDS,
+    Band,
+    Text,
+    bands,
+    offer_title,
+    reader_good,
+    text_for_member,
+    text_of_code,
+    two_languages,
+    venue_name,
+)
+
+APPROVED_SHOWN_MS: Final = 2_000
+RESULT_SHOWN_MS: Final = 6_000
+AFTER_LIFT_SHOWN_MS: Final = 3_000
+READING_SHOWN_AFTER_MS: Final = 250
+RECOVERED_SHOWN_MS: Final = 6_000
+#: Large text and the other language go back to what they were, for the next person.
+TOUCHED_RESET_MS: Final = 30_000
+
+
+def _(text: str) -> str:
+    """Marks a text for translation where it stands in a table."""
+    return text
+
+
+_IDLE = (_("Please tap your card"), _("Hold it to the reader until you hear the sound"))
+_READING = (_("Please keep the card still"), _("Checking, less than a second"))
+_CONFIRMING = (_("Confirming, please wait"), _("There is no need to tap again"))
+_UNPLUGGED = (_("The card reader is not connected"), _("Please find the staff; it recovers itself"))
+
+
+@dataclass(frozen=True, slots=True)
+class KioskScene:
+    """One whole screen.
+
+    Attributes:
+        state: name of the field, see ``view.SHAPES``.
+        sound_key: changes with every result, so that a page sounds once.
+        shown: nonce to acknowledge once this scene was painted, or empty.
+        note: a line for visitors of the demo: how long the terminal's own code took.
+        redraw_ms: monotonic time from which another scene holds, or ``None``.
+    """
+
+    state: str
+    shape: str
+    text: Text
+    language: Language
+    large: bool
+    venue: str
+    offer: str
+    bands: tuple[Band, ...]
+    sound: str = ""
+    sound_key: str = ""
+    shown: str = ""
+    note: str = ""
+    practice: bool = False
+    redraw_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """The part of a scene that depends on the phase alone."""
+
+    state: str
+    text: Text
+    until_ms: int | None = None
+    key: str = ""
+    shown: str = ""
+    note: str = ""
+
+
+def state_of(answer: TapAnswer) -> str:
+    """The field that an answer is shown on; green only for what stands approved now."""
+    if answer.code is None:
+        return "confirming"
+    if answer.green:
+        return "approve"
+    return {"error": "retry", "refer": "refer"}.get(answer.outcome, "decline")
+
+
+class KioskScreen:
+    """Follows one position and says what its page shows at any moment."""
+
+    def __init__(self, view: PositionView, now_ms: int) -> None:
+        """Begins with the view that holds now."""
+        self._view = view
+        self._began_ms = now_ms
+        self._lifted_ms: int | None = None
+        self._recovered: Unshown | None = view.unshown
+        self._recovered_ms = now_ms
+        self._touched_ms: int | None = None
+        self._large = False
+        self._switched = False
+
+    def observe(self, view: PositionView, now_ms: int) -> None:
+        """Takes over a newer view of the service."""
+        before = self._view
+        if _moment(view) != _moment(before):
+            self._began_ms = now_ms
+            self._lifted_ms = None
+        if before.reader.state == "card" and view.reader.state == "ready":
+            self._lifted_ms = now_ms
+        if view.unshown is not None and view.unshown != self._recovered:
+            self._recovered, self._recovered_ms = view.unshown, now_ms
+        if view.phase in (Phase.READING, Phase.ANSWER):
+            self._recovered = None
+        self._view = view
+
+    def press(self, action: str, now_ms: int) -> None:
+        """A touch on one of the two buttons: ``large`` or ``language``; others do nothing."""
+        self._expire_touch(now_ms)
+        if action == "large":
+            self._large = not self._large
+        elif action == "language":
+            self._switched = not self._switched
+        else:
+            return
+        self._touched_ms = now_ms
+
+    def scene(self, language: Language, now_ms: int) -> KioskScene:
+        """The screen at this moment, for a page whose own language is ``language``."""
+        self._expire_touch(now_ms)
+        language = language.other if self._switched else language
+        look = self._look(language, now_ms)
+        ends = [at for at in (look.until_ms, self._touch_ends_ms()) if at is not None]
+        return KioskScene(
+            state=look.state,
+            shape=SHAPES[look.state],
+            text=look.text,
+            language=language,
+            large=self._large,
+            venue=venue_name(self._view, language),
+            offer=offer_title(self._view.offer, language),
+            bands=bands(self._view, wording(language)),
+            sound=SOUNDS.get(look.state, ""),
+            sound_key=look.key,
+            shown=look.shown,
+            note=look.note,
+            practice=self._view.practice,
+            redraw_ms=min(ends, default=None),
+        )
+
+    def _touch_ends_ms(self) -> int | None:
+        return None if self._touched_ms is None else self._touched_ms + TOUCHED_RESET_MS
+
+    def _expire_touch(self, now_ms: int) -> None:
+        ends_ms = self._touch_ends_ms()
+        if ends_ms is not None and now_ms >= ends_ms:
+            self._touched_ms, self._large, self._switched = None, False, False
+
+    def _look(self, language: Language, now_ms: int) -> _Look:
+        view = self._view
+        words, other = wording(language), wording(language.other)
+        if view.phase is Phase.CLOSED:
+            return _Look("closed", text_of_code(view.closed_code or "T06", language))
+        if view.phase is Phase.CONFIRMING:
+            return _Look("confirming", two_languages(_CONFIRMING, words, other))
+        if view.phase is Phase.ANSWER and view.answer is not None:
+            look = self._answer(view.answer, language)
+            if look.until_ms is None or now_ms < look.until_ms:
+                return look
+        if self._recovered is not None:
+            recovered = self._recovered
+            until_ms = self._recovered_ms + RECOVERED_SHOWN_MS
+            if now_ms < until_ms:
+                state = "recorded" if recovered.recorded else "unrecorded"
+                text = text_for_member(recovered.message, language)
+                return _Look(state, text, until_ms, shown=recovered.nonce)
+        if not reader_good(view.reader):
+            return _Look("fault", two_languages(_UNPLUGGED, words, other))
+        idle = _Look("idle", two_languages(_IDLE, words, other))
+        if view.phase is Phase.READING:
+            shows_ms = self._began_ms + READING_SHOWN_AFTER_MS
+            if now_ms >= shows_ms:
+                return _Look("reading", two_languages(_READING, words, other))
+            return _Look(idle.state, idle.text, shows_ms)
+        return idle
+
+    def _answer(self, answer: TapAnswer, language: Language) -> _Look:
+        state = state_of(answer)
+        text = text_for_member(answer.message, language)
+        if state == "confirming":
+            return _Look(state, text)
+        shown_ms = APPROVED_SHOWN_MS if state == "approve" else RESULT_SHOWN_MS
+        until_ms = self._began_ms + shown_ms
+        if state == "decline" and self._lifted_ms is not None:
+            until_ms = min(until_ms, self._lifted_ms + AFTER_LIFT_SHOWN_MS)
+        note = ""
+        if self._view.demo and answer.own_ms and answer.entry is not None:
+            words = wording(language)
+            note = words.gettext("Chip verified, signed, on disk in %(ms)s ms")
+            note %= {"ms": f"{answer.own_ms:.1f}"}
+        key = f"{answer.nonce}/{answer.code}/{answer.replay}/{self._began_ms}"
+        return _Look(state, text, until_ms, key, answer.nonce, note)
+
+
+def _moment(view: PositionView) -> tuple[Phase, int, str]:
+    """What makes one tap differ from the next."""
+    return view.phase, view.since_ms, view.answer.nonce if view.answer else ""

@@ -1,0 +1,165 @@
+"""What the kiosk and the counter draw in common: words, bands, lamps, made from a position's view.
+
+Pure: a view of the service goes in with a language, plain records for the templates come out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ledger.codes import Code
+from screens.language import Language
+from screens.language import Wording as Words
+from terminal.answers import LinkShown, OfferShown, PositionView, ReaderShown, Wording
+
+#: States of a reader in which a card can be read.
+_READER_GOOD = frozenset({"ready", "card"})
+
+#: Which sound, shape and field go with each state; four channels that never contradict.
+SHAPES: dict[str, str] = {
+    "idle": "card",
+    "reading": "ring",
+    "approve": "circle",
+    "decline": "octagon",
+    "retry": "triangle",
+    "refer": "person",
+    "fault": "plug",
+    "closed": "pause",
+    "confirming": "hourglass",
+    "recorded": "circle",
+    "unrecorded": "triangle",
+}
+SOUNDS: dict[str, str] = {
+    "approve": "approve",
+    "decline": "decline",
+    "retry": "retry",
+    "refer": "retry",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Large and small words in the page's language, and the same in the other one."""
+
+    big: str
+    small: str
+    other_big: str = ""
+    other_small: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """A strip across the page that tells of a condition, not of a tap.
+
+    Attributes:
+        kind: ``offline``, ``demo`` or ``practice``.
+    """
+
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lamp:
+    """One lamp of the status strip; the word says what the colour says."""
+
+    label: str
+    word: str
+    good: bool
+
+
+def text_for_member(wording: Wording, language: Language) -> Text:
+    """An answer in the words for the member."""
+    first, second = wording.zh, wording.en
+    if language is Language.EN:
+        first, second = second, first
+    return Text(first.big, first.small, second.big, second.small)
+
+
+def text_for_operator(wording: Wording, language: Language) -> Text:
+    """An answer in the words for the person behind the counter."""
+    line = wording.operator_zh if language is Language.ZH else wording.operator_en
+    return Text(line.big, line.small)
+
+
+def text_of_code(code: str, language: Language, *, operator: bool = False) -> Text:
+    """The general words of a code, for a state that no answer came with."""
+    from ledger.rules.messages import message
+
+    audience = "operator" if operator else "member"
+    first = message(Code(code), language.value, audience, {})
+    second = message(Code(code), language.other.value, audience, {})
+    return Text(first.big, first.small, second.big, second.small)
+
+
+def two_languages(english: tuple[str, str], words: Words, other: Words) -> Text:
+    """Own words of the page, large and small, in its language and the other one."""
+    big, small = english
+    return Text(words.gettext(big), words.gettext(small), other.gettext(big), other.gettext(small))
+
+
+def offer_title(offer: OfferShown | None, language: Language) -> str:
+    """Title of an offer, empty when there is none."""
+    if offer is None:
+        return ""
+    return offer.title if language is Language.ZH else offer.title_en or offer.title
+
+
+def venue_name(view: PositionView, language: Language) -> str:
+    """Name of the place."""
+    return view.venue_name if language is Language.ZH else view.venue_name_en or view.venue_name
+
+
+def reader_good(reader: ReaderShown) -> bool:
+    """Whether a card can be read; while a reader opens there is nothing to complain of yet."""
+    return reader.state in _READER_GOOD or reader.state == "opening"
+
+
+def bands(view: PositionView, words: Words) -> tuple[Band, ...]:
+    """The strips that hold now: demo date, practice mode, no connection."""
+    found = []
+    if view.practice:
+        found.append(Band("practice", words.gettext("Practice mode: nothing counts")))
+    if view.demo:
+        text = words.gettext("Demo date %(date)s") % {"date": words.full_date(view.now_ms)}
+        found.append(Band("demo", text))
+    if not view.link.connected:
+        found.append(Band("offline", _offline_text(view.link, words)))
+    return tuple(found)
+
+
+def _offline_text(link: LinkShown, words: Words) -> str:
+    if link.snapshot == "locked":
+        return words.gettext("Offline for too long: please connect this machine")
+    if not link.pending:
+        return words.gettext("Offline service: cards work as usual")
+    waiting = words.ngettext("%(n)s record to upload", "%(n)s records to upload", link.pending)
+    waiting %= {"n": words.number(link.pending)}
+    return words.gettext("Offline service: cards work as usual") + " · " + waiting
+
+
+def lamps(view: PositionView, words: Words) -> tuple[Lamp, ...]:
+    """Reader, clock, server: what a clerk must see at all times."""
+    good = reader_good(view.reader)
+    clock_good = view.closed_code != Code.T03
+    return (
+        Lamp(words.gettext("Reader"), _reader_word(view.reader, words), good),
+        Lamp(
+            words.gettext("Clock"),
+            words.clock(view.now_ms) if clock_good else words.gettext("wrong"),
+            clock_good,
+        ),
+        Lamp(
+            words.gettext("Server"),
+            words.gettext("connected") if view.link.connected else words.gettext("offline"),
+            view.link.connected,
+        ),
+    )
+
+
+def _reader_word(reader: ReaderShown, words: Words) -> str:
+    if reader.state in _READER_GOOD:
+        return words.gettext("ready")
+    if reader.state == "opening":
+        return words.gettext("starting")
+    return words.gettext("unplugged") if reader.state == "absent" else words.gettext("fault")
