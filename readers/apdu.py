@@ -150,14 +150,14 @@ class CommandApdu:
         """
         if not 4 <= len(raw) <= COMMAND_BYTES_MAX:
             raise ProtocolViolation(f"a command APDU of {len(raw)} bytes")
-        head, body = raw[:4], raw[4:]
+        (cla, ins, p1, p2), body = raw[:4], raw[4:]
         if not body:
-            return cls(*head)
+            return cls(cla, ins, p1, p2)
         if len(body) >= 3 and body[0] == 0:
             data, le = _extended_body(body[1:])
-            return cls(*head, data=data, le=le, extended=True)
+            return cls(cla, ins, p1, p2, data=data, le=le, extended=True)
         data, le = _short_body(body)
-        return cls(*head, data=data, le=le)
+        return cls(cla, ins, p1, p2, data=data, le=le)
 
 
 def _short_body(body: bytes) -> tuple[bytes, int | None]:
