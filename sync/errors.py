@@ -5,9 +5,10 @@ SyncError
 │   ├── EnvelopeInvalid     a file from a stick is not whole, too large, or not for this recipient
 │   └── RosterInvalid       a roster or roster delta is not whole or not the one expected
 ├── Unreachable             no answer in time; nothing is known of the request, try again later
+│   └── Overloaded          the server asks for patience
 ├── Refused                 the server said no; carries its problem document
 ├── ReceiptInvalid          a receipt does not prove that the server holds this ledger's entries
-├── LedgerShortened         the ledger holds less than the server has receipted for it
+├── BatchTooLarge           two stored checkpoints are too far apart for any batch
 ├── StateFault              the sync database cannot be read or written; the ledger is untouched
 └── TrustError              downlink metadata or a target is refused; the current ones stay
     ├── MetadataInvalid     not well-formed, or not signed by enough of the right keys
@@ -41,10 +42,14 @@ class RosterInvalid(Malformed):
 
 
 class Unreachable(SyncError):
-    """No answer in time; whether the server acted is unknown, and asking again is safe.
+    """No answer in time; whether the server acted is unknown, and asking again is safe."""
+
+
+class Overloaded(Unreachable):
+    """The server answered that it is busy or broken; the same request may be sent again later.
 
     Attributes:
-        retry_after_s: seconds that the server asked us to wait, 0 if it said nothing.
+        retry_after_s: seconds that it asked us to wait, 0 if it said nothing.
     """
 
     def __init__(self, message: str, *, retry_after_s: int = 0) -> None:
@@ -70,8 +75,8 @@ class ReceiptInvalid(SyncError):
     """A receipt does not prove that the server holds this ledger's entries."""
 
 
-class LedgerShortened(SyncError):
-    """The ledger holds less than the server has receipted for it."""
+class BatchTooLarge(SyncError):
+    """Two stored checkpoints are too far apart for any batch."""
 
 
 class StateFault(SyncError):

@@ -27,6 +27,7 @@ _HEAD: Final = re.compile(
     r"origin ([!-~]{1,255})\n"
     r"after ([0-9]{1,16})\nupto ([0-9]{1,16})\nlast ([0-9]{1,16})\nsigned_ms ([0-9]{1,16})\n"
 )
+_WORD: Final = re.compile(r"[a-z0-9_]{1,64}\Z")
 
 
 @unique
@@ -187,20 +188,20 @@ def read_judgement(record: Record) -> Judgement:
     seq, revision, verdict = record.get("seq"), record.get("revision"), record.get("verdict")
     if type(seq) is not int or type(revision) is not int or seq < 0 or revision < 1:
         raise Malformed("a judgement needs seq and revision")
-    if not isinstance(verdict, str) or not verdict:
-        raise Malformed("a judgement needs a verdict")
+    if not isinstance(verdict, str) or not _WORD.match(verdict):
+        raise Malformed("a judgement needs a verdict, one word of a-z, 0-9 and _")
     nonce, counterpart = record.get("nonce", ""), record.get("counterpart", "")
     if not isinstance(nonce, str) or not isinstance(counterpart, str):
         raise Malformed("nonce and counterpart of a judgement are texts")
     return Judgement(
-        seq, revision, verdict, _texts(record.get("reasons", ()), "reasons"), nonce, counterpart
+        seq, revision, verdict, _words(record.get("reasons", ()), "reasons"), nonce, counterpart
     )
 
 
-def _texts(value: Value, name: str) -> tuple[str, ...]:
+def _words(value: Value, name: str) -> tuple[str, ...]:
     if isinstance(value, str) or not isinstance(value, Sequence):
-        raise Malformed(f"{name} must be an array of texts")
-    texts = tuple(item for item in value if isinstance(item, str))
-    if len(texts) != len(value):
-        raise Malformed(f"{name} must be an array of texts")
-    return texts
+        raise Malformed(f"{name} must be an array of words")
+    words = tuple(item for item in value if isinstance(item, str) and _WORD.match(item))
+    if len(words) != len(value):
+        raise Malformed(f"{name} must be an array of words of a-z, 0-9 and _")
+    return words

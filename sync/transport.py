@@ -1,0 +1,208 @@
+"""How requests reach the server: the port, HTTPS, and an in-memory port for tests and scenarios.
+
+A transport knows no protocol. It brings one bounded request to the server and one bounded answer
+back, or raises ``Unreachable``; then whether the server acted is unknown, and every request of
+this protocol may be sent again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, Protocol, Self
+from urllib.parse import urlsplit
+
+from sync.errors import Malformed, Unreachable
+from sync.protocol import integer
+
+if TYPE_CHECKING:
+    import httpx
+
+CONNECT_TIMEOUT_S: Final = 10.0
+READ_TIMEOUT_S: Final = 30.0
+#: Longest a whole exchange may take, whatever trickles in: an endless answer is no answer.
+EXCHANGE_TIMEOUT_S: Final = 120.0
+ANSWER_BYTES_MAX: Final = 2 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request.
+
+    Attributes:
+        method: ``GET`` or ``POST``.
+        target: path with query, beginning with a slash.
+        headers: names in any case.
+        body: whole body.
+    """
+
+    method: str
+    target: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """One answer.
+
+    Attributes:
+        status: HTTP status.
+        headers: names in lower case.
+        body: whole body, within the limit asked for.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def integer(self, name: str) -> int | None:
+        """A header's value as an integer, ``None`` if absent or anything else."""
+        try:
+            return integer(self.headers.get(name.lower(), ""), name)
+        except Malformed:
+            return None
+
+
+class Transport(Protocol):
+    """The way to one server."""
+
+    def exchange(self, request: Request, *, bytes_max: int = ANSWER_BYTES_MAX) -> Response:
+        """Sends a request and waits for the answer.
+
+        Args:
+            request: what to send.
+            bytes_max: longest body to accept; a longer one counts as no answer.
+
+        Raises:
+            Unreachable: no whole answer; whether the server acted is unknown.
+        """
+
+    def close(self) -> None:
+        """Gives connections back; closing twice is harmless."""
+
+
+class MemoryTransport:
+    """Hands requests to a function in this process; the network can be cut or lose an answer.
+
+    Attributes:
+        connected: while false every exchange fails before the server sees it.
+        lose_answers: the answers of so many of the next exchanges are lost after the server acted.
+    """
+
+    def __init__(self, answer: Callable[[Request], Response]) -> None:
+        """Takes the server's side."""
+        self._answer = answer
+        self.connected = True
+        self.lose_answers = 0
+
+    def exchange(self, request: Request, *, bytes_max: int = ANSWER_BYTES_MAX) -> Response:
+        """As ``Transport.exchange``."""
+        if not self.connected:
+            raise Unreachable("the network is cut; nothing was sent")
+        response = self._answer(request)
+        if self.lose_answers > 0:
+            self.lose_answers -= 1
+            raise Unreachable("the answer was lost; sending again is safe")
+        return _bounded(response, bytes_max)
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+
+class HttpTransport:
+    """HTTPS (HTTP on a loopback) with time and size limits; follows no redirects.
+
+    Args:
+        base_url: scheme, host and port of the server, such as ``https://sync.example``.
+        ca_file: PEM file of the authorities to trust instead of the system's.
+        client: a client of one's own, for tests.
+    """
+
+    def __init__(
+        self, base_url: str, *, ca_file: str | None = None, client: httpx.Client | None = None
+    ) -> None:
+        """Checks the address; connects with the first exchange."""
+        parts = urlsplit(base_url)
+        local = parts.hostname in {"127.0.0.1", "::1", "localhost"}
+        if not parts.hostname or parts.scheme not in ({"http", "https"} if local else {"https"}):
+            raise Malformed(
+                f"{base_url!r} is not an https address; plain http is for loopback only"
+            )
+        self._base_url = base_url.rstrip("/")
+        self._ca_file = ca_file
+        self._client = client
+
+    def exchange(self, request: Request, *, bytes_max: int = ANSWER_BYTES_MAX) -> Response:
+        """As ``Transport.exchange``."""
+        import httpx
+
+        try:
+            with self._open().stream(
+                request.method,
+                self._base_url + request.target,
+                headers=dict(request.headers),
+                content=request.body or None,
+            ) as answer:
+                body = _read(answer, bytes_max)
+                headers = {name.lower(): value for name, value in answer.headers.items()}
+                return Response(answer.status_code, headers, body)
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+            kind = type(error).__name__
+            raise Unreachable(
+                f"no answer from {self._base_url} ({kind}: {error}); sending again is safe"
+            ) from error
+
+    def close(self) -> None:
+        """Closes kept connections."""
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _open(self) -> httpx.Client:
+        import ssl
+
+        import httpx
+
+        if self._client is None:
+            trust: ssl.SSLContext | bool = True
+            if self._ca_file is not None:
+                trust = ssl.create_default_context(cafile=self._ca_file)
+            timeout = httpx.Timeout(READ_TIMEOUT_S, connect=CONNECT_TIMEOUT_S)
+            self._client = httpx.Client(timeout=timeout, verify=trust, follow_redirects=False)
+        return self._client
+
+
+def _read(answer: httpx.Response, bytes_max: int) -> bytes:
+    import time
+
+    deadline = time.monotonic() + EXCHANGE_TIMEOUT_S
+    chunks: list[bytes] = []
+    total = 0
+    for chunk in answer.iter_raw():
+        total += len(chunk)
+        if total > bytes_max:
+            raise Unreachable(f"the answer is longer than {bytes_max} bytes; it was not used")
+        if time.monotonic() > deadline:
+            raise Unreachable(f"the answer took more than {EXCHANGE_TIMEOUT_S:.0f} s")
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _bounded(response: Response, bytes_max: int) -> Response:
+    if len(response.body) > bytes_max:
+        raise Unreachable(f"the answer is longer than {bytes_max} bytes; it was not used")
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    return Response(response.status, headers, response.body)
