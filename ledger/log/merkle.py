@@ -83,6 +83,10 @@ class Frontier:
         return cls(int.from_bytes(data[:8], "big"), hashes)
 
 
+#: Frontier of the tree without leaves.
+EMPTY_FRONTIER: Final = Frontier()
+
+
 def nodes_of(leaf_hashes: Sequence[bytes]) -> Nodes:
     """A `Nodes` function over leaf hashes held in memory; inner hashes are kept once computed."""
     known: dict[tuple[int, int], bytes] = {}
