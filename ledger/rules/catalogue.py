@@ -19,6 +19,9 @@ from ledger.rules.offer import BrokenOffer, Limit, Offer, OfflineMode, Stock, St
 
 CATALOGUE_BYTES_MAX: Final = 64 * 1024 * 1024
 
+#: Counts that start anew within a day; terminals may keep them loosely while they cannot talk.
+SOFT_COUNTS: Final = frozenset({StockMode.PER_DAY, StockMode.PER_SESSION})
+
 _VENUE_TEXTS: Final = ("name", "name_en", "kind", "level", "district", "street", "phone", "zone")
 _VENUE_NOTES: Final = frozenset({"demo", "address", "longitude", "latitude"})
 
@@ -159,11 +162,11 @@ def check(offer: Offer) -> None:
 
 def _check_stock(offer: Offer) -> None:
     exact = {OfflineMode.LEASED, OfflineMode.RESERVED, OfflineMode.ONLINE}
-    soft = offer.offline is OfflineMode.CAPPED and offer.stock.mode is StockMode.PER_DAY
+    soft = offer.offline is OfflineMode.CAPPED and offer.stock.mode in SOFT_COUNTS
     if offer.offline not in exact and not soft:
         raise OfferInvalid(
             f"stock {offer.stock.mode} would oversell with offline {offer.offline}: use leased, "
-            "reserved or online (capped only for a soft count per day)",
+            "reserved or online (capped only for a soft count per day or session)",
             field="offline",
         )
     if offer.stock.mode is StockMode.PER_VENUE and offer.venues:

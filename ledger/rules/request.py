@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from ledger.codes import Code, Outcome
 from ledger.rules.terms import (
+    Ask,
     CardStatus,
     MemberStatus,
     OnlineAnswer,
@@ -161,6 +162,9 @@ class Decision:
         details: values for ``messages``; keys ending in ``_ms`` are instants.
         replay: the ledger already held this nonce; ``seq`` is its entry.
         reversed: the entry was voided since; nothing may show green.
+        ask: what a connected terminal asks the server before it shows this answer: more units
+            of a lease, or a hold for an ``online`` offer. It then decides again with
+            ``TerminalState.refill`` or ``lease``, or with ``TerminalState.online``.
     """
 
     outcome: Outcome
@@ -173,3 +177,4 @@ class Decision:
     replay: bool = False
     seq: int | None = None
     reversed: bool = False
+    ask: Ask = Ask.NOTHING

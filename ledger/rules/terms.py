@@ -148,6 +148,15 @@ class Refill(StrEnum):
 
 
 @unique
+class Ask(StrEnum):
+    """What a connected terminal asks the server, then decides again with what came of it."""
+
+    NOTHING = ""
+    REFILL = "refill"
+    HOLD = "hold"
+
+
+@unique
 class OnlineAnswer(StrEnum):
     """What the server said of an ``online`` offer; ``code`` carries its own decision."""
 
