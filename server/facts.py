@@ -183,7 +183,7 @@ class Finding:
         reasons: sorted names of what is wrong with it.
         counterpart: the entry it stands against: the first use of the same nonce, the use that
             had taken the limit, or for that use the one flagged after it.
-        period: for a limit, the end of its period in milliseconds or ``None`` if it has none.
+        period: for a limit, the start of its period in milliseconds, 0 for the offer's life.
     """
 
     position: Position
@@ -202,7 +202,7 @@ class Case:
         positions: the flagged entries by event time; the accepted ones are not listed.
         member: member reference, empty if the entries are of none.
         offer: offer id.
-        period: end of the limit's period, or ``None``.
+        period: start of the limit's period, or ``None`` for another reason.
         first_ms: event time of the first of them.
     """
 

@@ -18,6 +18,7 @@ from typing import Final
 import ledger.rules.decide
 from ledger.codes import Code
 from ledger.entry import Entry, Kind
+from ledger.rules.limits import period_of
 from ledger.rules.offer import (
     DAY_MS,
     BrokenOffer,
@@ -29,6 +30,7 @@ from ledger.rules.offer import (
     MemberView,
     Offer,
     OnlineAnswer,
+    Period,
     RedemptionRequest,
     ReservationState,
     TerminalState,
@@ -43,9 +45,12 @@ USES: Final = frozenset({Kind.REDEEM.value, Kind.MANUAL.value})
 #: Kinds of which a verdict is more than "stored"; every other kind is accepted as it stands.
 JUDGED: Final = USES | {Kind.REENTRY.value, Kind.VOID.value}
 
+_STALE: Final = frozenset({Code.C03, Code.C04, Code.C05, Code.C06, Code.C08, Code.M01, Code.M02})
 _WITHDRAWN: Final = frozenset({Code.O01, Code.O02, Code.O03, Code.O04})
+_UNAVAILABLE: Final = _WITHDRAWN | {Code.O06, Code.O08, Code.O09, Code.O10}
 _LIMITS: Final = frozenset({Code.L01, Code.L02, Code.L03, Code.L04})
-_TERMINALS_BUSINESS: Final = frozenset({Code.O07, Code.O11})
+#: Approvals, and questions that the clerk answered and the entry does not repeat.
+_GOOD: Final = frozenset({Code.A00, Code.A01, Code.A02, Code.A03, Code.M03, Code.O11})
 _PLENTY_UNITS: Final = 2**31
 
 
@@ -182,7 +187,7 @@ def _judge_use(
     return replace(
         _finding(event, reasons | ruled),
         counterpart=_holder(event, _named_offer(event, facts), counted),
-        period=None if decision.code is Code.L04 else decision.until_ms,
+        period=_period_start(event, facts, decision),
     )
 
 
@@ -238,16 +243,15 @@ def _rule_reasons(event: Event, facts: Facts, usage: Usage) -> tuple[set[Reason]
     current = _offer_in_force(event, facts)
     card = _card(event, facts)
     decision = _decide(event, facts, card, offer, usage)
-    approved = decision.code.value[0] == "A" and not _came_again(event, decision)
+    approved = decision.code in _GOOD and not _came_again(event, decision)
     if approved and (current is offer or current == offer):
         return set(), decision
     reasons: set[Reason] = set()
-    if _decide(event, facts, card, offer, Usage()).code.value[0] in "CM":
+    if _decide(event, facts, card, _for_any_company(offer), Usage()).code in _STALE:
         reasons.add(Reason.STALE_STATUS)
     good = _good_card(event, card)
     anyone = _for_anybody(offer)
-    alone = _decide(event, facts, good, anyone, Usage()).code
-    if alone.value[0] == "O" and alone not in _TERMINALS_BUSINESS:
+    if _decide(event, facts, good, anyone, Usage()).code in _UNAVAILABLE:
         reasons.add(Reason.OFFER_WITHDRAWN)
     if _decide(event, facts, good, _for_anybody(current), Usage()).code in _WITHDRAWN:
         reasons.add(Reason.OFFER_WITHDRAWN)
@@ -292,10 +296,9 @@ def _sound_terminal(event: Event, facts: Facts) -> TerminalState:
 
     What they were is in the entry, and what of it can be proved is judged apart from the rules.
     """
-    name = event.text("venue")
     return TerminalState(
         terminal=event.ledger,
-        venue=facts.venues.get(name) or Venue(name),
+        venue=_venue(event, facts),
         connected=True,
         supervisor_ok=True,
         lease=LeaseView(event.text("lease"), 0, _PLENTY_UNITS, 0, event.at_ms + DAY_MS),
@@ -315,11 +318,35 @@ def _offer_in_force(event: Event, facts: Facts) -> Offer | BrokenOffer | None:
     return history.at(event.at_ms) if history is not None else None
 
 
+def _for_any_company(offer: Offer | BrokenOffer | None) -> Offer | BrokenOffer | None:
+    """The offer with companions left out: they are counted apart and were the clerk's business."""
+    return replace(offer, companions_max=_PLENTY_UNITS) if isinstance(offer, Offer) else offer
+
+
 def _for_anybody(offer: Offer | BrokenOffer | None) -> Offer | BrokenOffer | None:
     """The offer with who may take it, where, and re-entry left out: windows and limits remain."""
     if not isinstance(offer, Offer):
         return offer
-    return replace(offer, eligibility=Eligibility(), venues=frozenset(), scope=None, re_entry_ms=0)
+    return replace(
+        offer,
+        eligibility=Eligibility(),
+        companions_max=_PLENTY_UNITS,
+        venues=frozenset(),
+        scope=None,
+        home_venue=False,
+        re_entry_ms=0,
+    )
+
+
+def _period_start(event: Event, facts: Facts, decision: Decision) -> int:
+    """Start of the period whose limit is used up, 0 for the offer's whole life."""
+    per = Period(str(decision.details.get("per", Period.OFFER)))
+    return period_of(per, event.at_ms, _venue(event, facts).zone)[0]
+
+
+def _venue(event: Event, facts: Facts) -> Venue:
+    name = event.text("venue")
+    return facts.venues.get(name) or Venue(name)
 
 
 def _member_of(event: Event, facts: Facts) -> str:
@@ -342,7 +369,6 @@ def _card(event: Event, facts: Facts) -> CardView:
         card=event.text("card"),
         status=status,
         scheme=event.text("scheme"),
-        assurance=event.text("assurance") or "authenticated",
         member=member,
     )
 
@@ -350,6 +376,4 @@ def _card(event: Event, facts: Facts) -> CardView:
 def _good_card(event: Event, card: CardView) -> CardView:
     """The same card, taken as active and of an active member: for the other questions."""
     reference = event.text("member") or (card.member.ref if card.member is not None else "")
-    return replace(
-        card, status=CardStatus.ACTIVE, assurance="authenticated", member=MemberView(reference)
-    )
+    return replace(card, status=CardStatus.ACTIVE, member=MemberView(reference))
