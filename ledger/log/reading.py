@@ -82,6 +82,14 @@ class StoredLog:
         return self._origin
 
     @property
+    def vkey(self) -> str:
+        """Verifier key of the log's own key, as its genesis entry states it."""
+        found = self._one("SELECT vkey FROM log")
+        if found is None:
+            raise LogFault(f"{self.path}: the ledger was never finished")
+        return bytes(found[0]).decode()
+
+    @property
     def size(self) -> int:
         """Number of durable entries."""
         return self.checkpoint()[0]
