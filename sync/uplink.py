@@ -16,7 +16,6 @@ from sync.protocol import (
     RECEIPT_BYTES_MAX,
     STATE_HEADER,
     Batch,
-    StatusWord,
     decode_problem,
     decode_size,
     encode_batch,
