@@ -117,7 +117,7 @@ def decide(
             return _answer(case, fault, fault.code if CODES[fault.code].overridable else None)
         lifted = lifted or fault.code
     if lifted is not None:
-        return _answer(case, _Fault(Code.A02), lifted)
+        return _answer(case, _Fault(Code.A02, None, {"overridden": str(lifted)}), lifted)
     return _answer(case, _Fault(Code.A00 if state.connected else Code.A01), None)
 
 

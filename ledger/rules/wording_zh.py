@@ -2,8 +2,8 @@
 
 Each text tells in two lines what happened, whether anything was used, and what to do. A line is a
 template, or several of which the first that can be filled is shown. Large words have at most 10
-characters, small ones at most 18. Limits are per member. A kiosk never says that a card was reported
-lost, and nobody is ever called a forger.
+characters, small ones at most 18. Limits are per member. A kiosk never says that a card was
+reported lost, and nobody is ever called a forger.
 """
 
 from __future__ import annotations
