@@ -85,6 +85,8 @@ def tap_entry(
     if offer is not None:
         entry["offer_version"] = offer.version
     entry["mode"] = "online" if connected else "offline"
+    if kind is Kind.DECLINE and decision.until_ms is not None:
+        entry["until_ms"] = decision.until_ms
     if request.supervisor and (approved or reentry):
         entry["supervisor"] = request.supervisor
     if decision.code is Code.A02:

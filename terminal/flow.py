@@ -1,0 +1,305 @@
+"""One tap, from card to green: the whole path on one page.
+
+    card presented → nonce looked up → request → decide → entry, durable → answer
+
+Nothing is answered before the entry is durable. ``refer``, ``error`` and dry runs write nothing and
+do not bind the nonce. Whatever the log raises ends in T06 and no green light: the entry may or may
+not be there, so the nonce stays noted, and once the log is recovered it says what was recorded.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from ledger.codes import Code, Outcome
+from ledger.entry import Value
+from ledger.errors import LogFault
+from ledger.rules.decide import decide
+from ledger.rules.offer import BrokenOffer, Offer
+from ledger.rules.request import CardView, Decision, Prior, RedemptionRequest, TerminalState
+from ledger.rules.terms import CardStatus, Profile
+from ledger.rules.windows import local_day
+from terminal.answers import TapAnswer
+from terminal.clock import Moment
+from terminal.entries import Place, clock_entry, tap_entry
+from terminal.journal import Journal, Pending
+from terminal.presenting import Presented
+from terminal.receipts.proof import ReceiptSigner
+from terminal.replay import number, prior_from, prior_of, text
+from terminal.state import Installed, TerminalFacts, card_view
+from terminal.stock import Prepared, StockDesk
+from terminal.wording import name_of, wording_of
+from terminal.writer import LedgerWriter, Written
+
+#: Told of each step, so that the demo and tests can cut the power exactly there.
+Probe = Callable[[str], None]
+
+
+def no_probe(step: str) -> None:
+    """Ignores every step."""
+    del step
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TapOrder:
+    """What is asked of one tap, apart from the card; all of it was checked at the edge.
+
+    Attributes:
+        supervisor_ok: the supervisor named was proved by PIN or own card.
+    """
+
+    place: Place
+    profile: Profile
+    offer: str
+    nonce: str
+    quantity: int = 1
+    companions: int = 0
+    evidence: Mapping[str, str] = field(default_factory=dict)
+    agent: str = ""
+    supervisor: str = ""
+    supervisor_ok: bool = False
+    reason: str = ""
+    simulate: bool = False
+
+
+#: No card is at hand: only a nonce that was answered before can be answered again.
+ABSENT: Final = Presented(CardStatus.UNREADABLE, fault="absent")
+
+
+class TapFlow:
+    """Decides taps and writes them. One per terminal; safe to call from several threads."""
+
+    def __init__(
+        self,
+        *,
+        writer: LedgerWriter,
+        facts: TerminalFacts,
+        journal: Journal,
+        stock: StockDesk,
+        receipts: ReceiptSigner,
+        offline_cap: int | None,
+        terminal: str,
+        probe: Probe = no_probe,
+    ) -> None:
+        self._writer = writer
+        self._facts = facts
+        self._journal = journal
+        self._stock = stock
+        self._receipts = receipts
+        self._offline_cap = offline_cap
+        self._terminal = terminal
+        self._probe = probe
+        self._clock_ok = True
+
+    def run(self, order: TapOrder, presented: Presented) -> TapAnswer:
+        """Decides one tap and writes its entry; returns only after that is durable.
+
+        Args:
+            order: what is asked.
+            presented: the card, or ``ABSENT`` for a second try of an answered nonce.
+        """
+        started_ns = presented.answered_ns or time.perf_counter_ns()
+        now = self._facts.time.now()
+        if not order.simulate:
+            self._journal.begin(Pending(order.nonce, order.place.position, order.offer, now.now_ms))
+        installed = self._facts.installed
+        card = card_view(presented, installed.cards, self._today(order, installed, now))
+        prepared = self._stock.prepare(order.offer, order.nonce, card, order.quantity, now)
+        with self._writer.turn:
+            answer = self._decide(order, card, installed, prepared)
+        return replace(answer, own_ms=(time.perf_counter_ns() - started_ns) / 1e6)
+
+    def _decide(
+        self, order: TapOrder, card: CardView, installed: Installed, prepared: Prepared
+    ) -> TapAnswer:
+        now = self._facts.time.now()
+        ready = self._writer.ready
+        prior = None
+        try:
+            if ready and not order.simulate:
+                prior = prior_of(self._writer, order.nonce)
+                self._note_clock(now)
+        except LogFault:
+            ready = False
+        if prior is not None and card.status is CardStatus.UNREADABLE and not card.card:
+            # The card has gone since: the rest of the content still has to agree.
+            card = replace(card, card=prior.card)
+        request = _request(order, card)
+        offer = installed.offer(order.offer)
+        member = card.member.ref if card.member else ""
+        usage = self._writer.usage.view(member, offer)
+        state = self._state(order, offer, installed, now, prior, prepared, ledger_ok=ready)
+        decision = decide(request, offer, usage, state, now.now_ms)
+        if decision.replay and decision.seq is not None:
+            return self._replayed(order.nonce, decision.seq, self._writer.entry(decision.seq))
+        if not self._is_recorded(order, decision):
+            return self._answer(order, decision, installed, now.now_ms, usage.units)
+        lease = state.lease.lease if state.lease else ""
+        entry = tap_entry(
+            request, decision, offer, order.place, now, connected=state.connected, lease=lease
+        )
+        self._probe("before_commit")
+        try:
+            written = self._writer.append(entry)
+        except LogFault:
+            return self.fault(order)
+        self._probe("after_commit")
+        units = self._writer.usage.view(member, offer).units
+        return self._answer(order, decision, installed, now.now_ms, units, written)
+
+    def _is_recorded(self, order: TapOrder, decision: Decision) -> bool:
+        """Refer, error and a dry run write nothing."""
+        return not order.simulate and decision.outcome in {Outcome.APPROVE, Outcome.DECLINE}
+
+    def _state(
+        self,
+        order: TapOrder,
+        offer: Offer | BrokenOffer | None,
+        installed: Installed,
+        now: Moment,
+        prior: Prior | None,
+        prepared: Prepared,
+        *,
+        ledger_ok: bool,
+    ) -> TerminalState:
+        link = self._facts.link
+        sound = offer if isinstance(offer, Offer) else None
+        return TerminalState(
+            terminal=self._terminal,
+            venue=installed.venue(order.place.venue),
+            profile=order.profile,
+            revoked=link.revoked or link.quarantined,
+            ledger_ok=ledger_ok,
+            clock_ok=now.clock_ok,
+            snapshot=self._facts.snapshot_age(now),
+            connected=link.connected(now.boot_ms),
+            supervisor_ok=order.supervisor_ok,
+            offline_cap=self._offline_cap,
+            cap_used=self._writer.usage.units_since(link.acknowledged, offer=order.offer),
+            cap_used_total=self._writer.usage.units_since(link.acknowledged),
+            prior=prior,
+            **self._stock.facts(sound, installed.venue(order.place.venue), now, prepared),
+        )
+
+    def _note_clock(self, now: Moment) -> None:
+        """Writes a ``clock`` entry when the wall clock falls below the floor, or comes back."""
+        if now.clock_ok == self._clock_ok:
+            return
+        self._writer.append(clock_entry(now, "restored" if now.clock_ok else "set_back"))
+        self._clock_ok = now.clock_ok
+
+    def _today(self, order: TapOrder, installed: Installed, now: Moment) -> str:
+        return local_day(now.now_ms, installed.venue(order.place.venue).zone).isoformat()
+
+    def _answer(
+        self,
+        order: TapOrder,
+        decision: Decision,
+        installed: Installed,
+        now_ms: int,
+        units: int,
+        written: Written | None = None,
+    ) -> TapAnswer:
+        code = decision.code
+        details = answer_details(decision, installed, order.offer)
+        receipt = ""
+        if written is not None and decision.outcome is Outcome.APPROVE:
+            receipt = self._receipts.text(written.seq, written.leaf)
+        return TapAnswer(
+            outcome=decision.outcome.value,
+            code=code.value,
+            name=name_of(code),
+            nonce=order.nonce,
+            message=wording_of(code, details),
+            offer=decision.offer or order.offer,
+            entry=written.seq if written else None,
+            usage=units,
+            until_ms=decision.until_ms,
+            ts_ms=number(written.entry, "ts_ms", now_ms) if written else now_ms,
+            forced=code is Code.A02,
+            force_sent=bool(order.supervisor),
+            simulate=order.simulate,
+            overridden=decision.would_override.value if decision.would_override else "",
+            receipt=receipt,
+            details=details,
+        )
+
+    def fault(self, order: TapOrder) -> TapAnswer:
+        """T06: the log failed; whether this nonce was recorded is known after recovery."""
+        return TapAnswer(
+            outcome=Outcome.ERROR.value,
+            code=Code.T06.value,
+            name=name_of(Code.T06),
+            nonce=order.nonce,
+            message=wording_of(Code.T06, {}),
+            offer=order.offer,
+            ts_ms=self._facts.time.now().now_ms,
+        )
+
+    def recorded(self, nonce: str) -> TapAnswer | None:
+        """The recorded answer to a nonce as a replay, ``None`` if nothing was recorded.
+
+        Raises:
+            LogFault: the log cannot be read now; nothing is known.
+        """
+        with self._writer.turn:
+            found = self._writer.by_nonce(nonce)
+            if found is None:
+                return None
+            seq, entry = found
+            return self._replayed(nonce, seq, entry)
+
+    def _replayed(self, nonce: str, seq: int, entry: Mapping[str, Value]) -> TapAnswer:
+        installed = self._facts.installed
+        prior = prior_from(self._writer, seq, entry)
+        decision = Decision(outcome=prior.outcome, code=prior.code, offer=prior.offer_id)
+        offer = installed.offer(prior.offer_id)
+        ts_ms = number(entry, "ts_ms")
+        details = {**answer_details(decision, installed, prior.offer_id), "time_ms": ts_ms}
+        return TapAnswer(
+            outcome=prior.outcome.value,
+            code=prior.code.value,
+            name=name_of(prior.code),
+            nonce=nonce,
+            message=wording_of(prior.code, details),
+            offer=prior.offer_id,
+            replay=True,
+            reversed=prior.reversed,
+            entry=seq,
+            until_ms=prior.until_ms,
+            usage=self._writer.usage.view(text(entry, "member"), offer).units,
+            ts_ms=ts_ms,
+            details=details,
+        )
+
+
+def _request(order: TapOrder, card: CardView) -> RedemptionRequest:
+    return RedemptionRequest(
+        nonce=order.nonce,
+        card=card,
+        offer_id=order.offer,
+        quantity=order.quantity,
+        companions=order.companions,
+        evidence=order.evidence,
+        agent=order.agent,
+        supervisor=order.supervisor,
+        reason=order.reason,
+        simulate=order.simulate,
+    )
+
+
+def answer_details(decision: Decision, installed: Installed, offer_id: str) -> dict[str, str | int]:
+    """Values for the message: those of the decision, and the offer's title in both languages."""
+    details = dict(decision.details)
+    offer = installed.offer(decision.offer or offer_id)
+    if isinstance(offer, Offer):
+        details.setdefault("offer", offer.title)
+        details.setdefault("offer_en", offer.title_en or offer.title)
+        details.setdefault("kind", offer.kind.value)
+    venue = installed.catalogue.venues.get(str(details.get("place", "")))
+    if venue is not None:
+        details["place"], details["place_en"] = venue.name, venue.name_en or venue.name
+    return details

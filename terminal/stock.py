@@ -1,0 +1,125 @@
+"""What the terminal knows of an offer's stock at a tap, and what it may ask the server for.
+
+Questions to the server are asked before the writer's turn is taken and within a bounded time, so
+that a slow network never holds up another position.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Protocol, TypedDict
+
+from ledger.codes import Code
+from ledger.rules.offer import Offer
+from ledger.rules.request import CardView, LeaseView
+from ledger.rules.terms import OfflineMode, OnlineAnswer, Refill, StockMode, Venue
+from ledger.rules.windows import day_start, sitting
+from terminal.clock import Moment
+from terminal.state import TerminalFacts
+from terminal.writer import LedgerWriter
+
+#: Longest that a tap waits for the server's word.
+ASK_TIMEOUT_MS: Final = 3_000
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What the server said before the decision, if it was asked.
+
+    Attributes:
+        refill: what came of asking for more units.
+        online: what it said of an ``online`` offer, with code and time when it refused.
+    """
+
+    refill: Refill = Refill.NOT_ASKED
+    online: OnlineAnswer = OnlineAnswer.NOT_ASKED
+    online_code: Code | None = None
+    online_until_ms: int | None = None
+
+
+class StockQuestions(Protocol):
+    """The server's side of leases and holds; a terminal without a server has none."""
+
+    def refill(self, offer: str, quantity: int) -> Refill:
+        """Asks for more units; ``NOT_ASKED`` when a new lease has been written."""
+
+    def hold(self, offer: str, nonce: str, card: CardView, quantity: int) -> Prepared:
+        """Asks for a hold under this nonce."""
+
+
+class StockFacts(TypedDict):
+    """Fields of ``TerminalState`` that this module answers for."""
+
+    lease: LeaseView | None
+    refill: Refill
+    online: OnlineAnswer
+    online_code: Code | None
+    online_until_ms: int | None
+    stock_used: int
+
+
+class StockDesk:
+    """Leases, holds and soft counts of one terminal."""
+
+    def __init__(
+        self, writer: LedgerWriter, facts: TerminalFacts, questions: StockQuestions | None = None
+    ) -> None:
+        self._writer = writer
+        self._facts = facts
+        self.questions = questions
+
+    def prepare(
+        self, offer_id: str, nonce: str, card: CardView, quantity: int, now: Moment
+    ) -> Prepared:
+        """Asks the server what only it knows; nothing when unconnected or not needed."""
+        offer = self._facts.installed.offer(offer_id)
+        if self.questions is None or not isinstance(offer, Offer) or card.member is None:
+            return Prepared()
+        if not self._facts.link.connected(now.boot_ms):
+            return Prepared()
+        if offer.offline is OfflineMode.ONLINE:
+            return self.questions.hold(offer.id, nonce, card, quantity)
+        if offer.offline is OfflineMode.LEASED and offer.stock.mode is not StockMode.NONE:
+            with self._writer.turn:
+                lease = self._lease(offer.id, now)
+            if lease is None or lease.left < quantity or lease.expires_ms <= now.now_ms:
+                return Prepared(refill=self.questions.refill(offer.id, quantity))
+        return Prepared()
+
+    def facts(
+        self, offer: Offer | None, venue: Venue, now: Moment, prepared: Prepared
+    ) -> StockFacts:
+        """The facts of the moment, for the decision; the writer's turn is held."""
+        return {
+            "lease": None if offer is None else self._lease(offer.id, now),
+            "refill": prepared.refill,
+            "online": prepared.online,
+            "online_code": prepared.online_code,
+            "online_until_ms": prepared.online_until_ms,
+            "stock_used": 0 if offer is None else self._used(offer, venue, now),
+        }
+
+    def left(self, offer: Offer, venue: Venue, now: Moment) -> int | None:
+        """Units that this terminal can still give out, ``None`` without a stock it knows."""
+        if offer.stock.mode is StockMode.NONE:
+            return None
+        if offer.offline is OfflineMode.LEASED:
+            lease = self._lease(offer.id, now)
+            return lease.left if lease is not None and lease.expires_ms > now.now_ms else 0
+        if offer.offline is OfflineMode.CAPPED:
+            return max(0, offer.stock.quantity - self._used(offer, venue, now))
+        return None
+
+    def _lease(self, offer: str, now: Moment) -> LeaseView | None:
+        return self._writer.leases.view(offer, now.now_ms)
+
+    def _used(self, offer: Offer, venue: Venue, now: Moment) -> int:
+        if offer.offline is not OfflineMode.CAPPED:
+            return 0
+        since_ms = day_start(now.now_ms, venue.zone)
+        if offer.stock.mode is StockMode.PER_SESSION:
+            current = sitting(offer, now.now_ms, venue.zone)
+            since_ms = current[0] if current else since_ms
+        elif offer.stock.mode in {StockMode.POOL, StockMode.PER_VENUE}:
+            since_ms = 0
+        return self._writer.usage.units(offer.id, start_ms=since_ms)

@@ -1,0 +1,142 @@
+"""The one writer of the ledger, and the folds that follow it.
+
+Whoever decides and appends holds ``turn`` for both, so that no other tap comes between. After any
+fault of the log the handle is closed; it is opened again through recovery before the next tap, and
+until that succeeds nothing is accepted.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from ledger.entry import Entry, Value
+from ledger.errors import LogFault
+from ledger.log import canonical
+from ledger.log.merkle import leaf_hash
+from ledger.log.store import LogStore
+from ledger.rules.usage import Usage
+from terminal.daybook import Daybook
+from terminal.leases import LeaseBook
+
+#: Opens the log through recovery; called at start and after every fault.
+OpenLog = Callable[[], LogStore]
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A durable entry: its place, its fields as stored, and the hash of its leaf."""
+
+    seq: int
+    entry: Mapping[str, Value]
+    leaf: bytes
+
+
+class LedgerWriter:
+    """Holds the open log and the folds over it. Every method expects ``turn`` to be held."""
+
+    def __init__(self, open_log: OpenLog) -> None:
+        """Opens the log and folds it.
+
+        Raises:
+            LogFault: it cannot be opened; the message says what to do.
+        """
+        self.turn = threading.RLock()
+        self.fault = ""
+        self._open_log = open_log
+        self._log: LogStore | None = None
+        self.usage = Usage()
+        self.daybook = Daybook()
+        self.leases = LeaseBook()
+        self._folded = 0
+        with self.turn:
+            self._open()
+
+    @property
+    def log(self) -> LogStore:
+        """The open log.
+
+        Raises:
+            LogFault: it is closed after a fault and cannot be opened again.
+        """
+        if self._log is None:
+            raise LogFault(self.fault or "the ledger is closed; start the terminal again")
+        return self._log
+
+    @property
+    def size(self) -> int:
+        """Entries folded so far: all that were durable when last looked at."""
+        return self._folded
+
+    @property
+    def ready(self) -> bool:
+        """Whether the log accepts an entry; tries recovery when it does not."""
+        if self._log is None:
+            try:
+                self._open()
+            except LogFault as fault:
+                self.fault = str(fault)
+                return False
+        return True
+
+    def append(self, entry: Entry) -> Written:
+        """Appends one entry; durable on return.
+
+        Raises:
+            LogFault: it was not, as far as is known; the handle is closed until recovery.
+        """
+        log = self.log
+        try:
+            commit = log.append([entry])
+            data = next(iter(log.entries(commit.first_seq, commit.first_seq + 1)))
+        except LogFault as fault:
+            self._poison(fault)
+            raise
+        fields = canonical.decode(data)
+        self._fold(commit.first_seq, fields)
+        return Written(commit.first_seq, fields, leaf_hash(data))
+
+    def by_nonce(self, nonce: str) -> tuple[int, Mapping[str, Value]] | None:
+        """The entry that bound this nonce first."""
+        return self.log.by_nonce(nonce)
+
+    def entry(self, seq: int) -> Mapping[str, Value]:
+        """The fields of one entry, empty if there is none."""
+        return self.log.entry(seq) or {}
+
+    def is_reversed(self, seq: int) -> bool:
+        """Whether a later entry voids this one."""
+        return bool(self.log.voids_of(seq))
+
+    def close(self) -> None:
+        """Closes the log; a second call does nothing."""
+        with self.turn:
+            log, self._log = self._log, None
+            self.fault = "the terminal is stopped"
+            if log is not None:
+                log.close()
+
+    def _open(self) -> None:
+        log = self._open_log()
+        try:
+            for seq, data in enumerate(log.entries(self._folded, log.size), self._folded):
+                self._fold(seq, canonical.decode(data))
+        except BaseException:
+            log.close()
+            raise
+        self._log = log
+        self.fault = ""
+
+    def _fold(self, seq: int, entry: Mapping[str, Value]) -> None:
+        self.usage.apply(entry)
+        self.leases.apply(entry)
+        self.daybook.apply(seq, entry)
+        self._folded = seq + 1
+
+    def _poison(self, fault: LogFault) -> None:
+        """Closes the handle: what the disk holds is known again only after recovery."""
+        log, self._log = self._log, None
+        self.fault = str(fault)
+        if log is not None:
+            log.close()
