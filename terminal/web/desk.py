@@ -272,8 +272,11 @@ class Desk:
                 return self._close_void()
             if self.void_picked and self.void_reason and self.busy is None:
                 return self._start(VoidJob(self.void_picked, self.void_reason, self.void_nonce))
-        elif self.mode is Mode.CHOOSING and self.picked and self.busy is None:
-            return self._start(TapJob(self.picked, self.nonce))
+        elif self.mode is Mode.CHOOSING and self.busy is None:
+            if self.picked:
+                return self._start(TapJob(self.picked, self.nonce))
+            if self.view.card is not None and self.view.card.code:
+                return DismissJob()
         elif self.mode is Mode.RESULT:
             return self._leave_result()
         return None

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ledger.codes import Code
+from ledger.rules.messages import Audience, message
 from screens.language import Language
 from screens.language import Wording as Words
 from terminal.answers import LinkShown, OfferShown, PositionView, ReaderShown, Wording
@@ -84,11 +85,9 @@ def text_for_operator(wording: Wording, language: Language) -> Text:
 
 def text_of_code(code: str, language: Language, *, operator: bool = False) -> Text:
     """The general words of a code, for a state that no answer came with."""
-    from ledger.rules.messages import message
-
-    audience = "operator" if operator else "member"
-    first = message(Code(code), language.value, audience, {})
-    second = message(Code(code), language.other.value, audience, {})
+    audience: Audience = "operator" if operator else "member"
+    first = message(Code(code), language.value, audience)
+    second = message(Code(code), language.other.value, audience)
     return Text(first.big, first.small, second.big, second.small)
 
 
@@ -139,11 +138,13 @@ def _offline_text(link: LinkShown, words: Words) -> str:
 
 
 def lamps(view: PositionView, words: Words) -> tuple[Lamp, ...]:
-    """Reader, clock, server: what a clerk must see at all times."""
+    """Reader, printer, clock, server: what a clerk must see at all times."""
     good = reader_good(view.reader)
     clock_good = view.closed_code != Code.T03
     return (
         Lamp(words.gettext("Reader"), _reader_word(view.reader, words), good),
+        # Slips are printed by the browser's own dialogue, so there is no printer to watch.
+        Lamp(words.gettext("Printer"), words.gettext("browser"), True),
         Lamp(
             words.gettext("Clock"),
             words.clock(view.now_ms) if clock_good else words.gettext("wrong"),

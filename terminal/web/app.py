@@ -1,0 +1,205 @@
+"""The terminal's local pages: the guard, the API and the live pages in one application.
+
+``GET /kiosk`` and ``GET /counter`` are whole pages as they hold now; ``GET /events`` then streams
+every change as whole regions; ``POST /act`` takes keys and touches. Bound to loopback by whoever
+runs it, and behind :class:`terminal.web.guard.Guard` always.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Final
+from urllib.parse import urlencode
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
+
+from screens.language import Language, negotiate
+from screens.web import LANGUAGE_COOKIE, environment, install_problem_pages, language_of
+from screens.web import shared_static as shared
+from terminal.surface import TerminalSurface
+from terminal.web.guard import Guard
+from terminal.web.stage import Stage
+
+BEAT_SECONDS: Final = 8.0
+#: How long a browser waits before it opens a broken stream again.
+RETRY_MS: Final = 1_000
+ACTION_CHARACTERS_MAX: Final = 128
+
+
+class Pages:
+    """The stages of all positions, and the routes that show them."""
+
+    def __init__(self, surface: TerminalSurface, monotonic_ms: Callable[[], int]) -> None:
+        """Shows ``surface``; ``monotonic_ms`` times how long results stay."""
+        self._surface = surface
+        self._monotonic_ms = monotonic_ms
+        self._stages: dict[str, Stage] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closing = False
+        #: Names this start of the service; a page of another start reloads itself.
+        self.boot = secrets.token_hex(8)
+
+    def routes(self) -> list[BaseRoute]:
+        """The routes of the pages."""
+        return [
+            Route("/", self.front),
+            Route("/kiosk", self.page, name="kiosk"),
+            Route("/counter", self.page, name="counter"),
+            Route("/events", self.events),
+            Route("/act", self.act, methods=["POST"]),
+            Mount("/static/screens", shared()),
+            Mount("/static/terminal", StaticFiles(packages=[("terminal.web", "static")])),
+        ]
+
+    @asynccontextmanager
+    async def running(self, app: Starlette) -> AsyncIterator[None]:
+        """Follows the service while the application runs."""
+        del app
+        loop = asyncio.get_running_loop()
+        for position in self._surface.positions():
+            self._stages[position] = await asyncio.to_thread(
+                Stage, self._surface, position, self._monotonic_ms
+            )
+
+        def changed(position: str) -> None:
+            # A change after the loop closed has nobody left to tell.
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(self._refresh, position)
+
+        unsubscribe = self._surface.subscribe(changed)
+        try:
+            yield
+        finally:
+            unsubscribe()
+            self._closing = True
+            for stage in self._stages.values():
+                stage.wake()
+            if self._tasks:
+                await asyncio.wait(set(self._tasks))
+
+    def _refresh(self, position: str) -> None:
+        stage = self._stages.get(position)
+        if stage is not None and not self._closing:
+            task = asyncio.get_running_loop().create_task(stage.refresh())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    def _stage(self, position: str, page: str = "") -> Stage:
+        """The stage of a position; without a name the first that this page draws."""
+        for name, stage in self._stages.items():
+            if position in ("", name) and page in ("", stage.page):
+                return stage
+        raise HTTPException(404)
+
+    async def front(self, request: Request) -> Response:
+        """Goes to the page of the first position."""
+        del request
+        stage = self._stage("")
+        return RedirectResponse(f"/{stage.page}?{urlencode({'position': stage.position})}", 303)
+
+    async def page(self, request: Request) -> Response:
+        """A whole page as it holds now; it works before any script has run."""
+        name = request.url.path.strip("/")
+        stage = self._stage(request.query_params.get("position", ""), name)
+        language = language_of(request)
+        drawn = stage.draw(language)
+        query = urlencode({"position": stage.position, "lang": language.value})
+        template = environment(drawn.language, "terminal.web").get_template(f"{name}.html")
+        html = template.render(
+            page=name,
+            scene=drawn.scene,
+            boot=self.boot,
+            body=drawn.body,
+            events=f"/events?{query}",
+            scene_position=stage.position,
+        )
+        response = HTMLResponse(html)
+        if "lang" in request.query_params:
+            response.set_cookie(LANGUAGE_COOKIE, language.value, samesite="strict", httponly=True)
+        return response
+
+    async def events(self, request: Request) -> Response:
+        """The stream of one page (HTML Living Standard, server-sent events)."""
+        stage = self._stage(request.query_params.get("position", ""))
+        language = negotiate(request.query_params.get("lang"))
+        headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
+        stream = self._stream(stage, language)
+        return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
+
+    async def _stream(self, stage: Stage, language: Language) -> AsyncIterator[str]:
+        changed = stage.watch()
+        last = ""
+        try:
+            yield f"retry: {RETRY_MS}\n\n"
+            while not self._closing:
+                changed.clear()
+                drawn = stage.draw(language)
+                text = json.dumps(drawn.message(self.boot), ensure_ascii=False)
+                if text != last:
+                    last = text
+                    yield f"data: {text}\n\n"
+                try:
+                    await asyncio.wait_for(changed.wait(), self._patience(drawn.redraw_ms))
+                except TimeoutError:
+                    if drawn.redraw_ms is None:
+                        yield "event: beat\ndata: 1\n\n"
+                        # The clock on the page goes on although nothing happened.
+                        await stage.refresh()
+        finally:
+            stage.unwatch(changed)
+
+    def _patience(self, redraw_ms: int | None) -> float:
+        if redraw_ms is None:
+            return BEAT_SECONDS
+        return max(0.0, (redraw_ms - self._monotonic_ms()) / 1000) + 0.001
+
+    async def act(self, request: Request) -> Response:
+        """A key or a touch: ``{"position", "action", "value"}``."""
+        try:
+            document = json.loads(await request.body())
+        except ValueError as error:
+            raise HTTPException(400) from error
+        fields = ("position", "action", "value")
+        if not isinstance(document, dict) or not all(
+            isinstance(document.get(name), str) and len(document[name]) <= ACTION_CHARACTERS_MAX
+            for name in fields
+        ):
+            raise HTTPException(400)
+        stage = self._stage(document["position"])
+        await stage.press(document["action"], document["value"])
+        return Response(status_code=204)
+
+
+def create_app(
+    surface: TerminalSurface,
+    *,
+    token: str,
+    port: int,
+    monotonic_ms: Callable[[], int],
+    framed_by: Iterable[str] = (),
+    api: Sequence[BaseRoute] = (),
+) -> ASGIApp:
+    """Joins guard, API and pages.
+
+    Args:
+        surface: the running terminal.
+        token: secret of this start, as in ``run/api.json``.
+        port: loopback port on which the application will be served.
+        monotonic_ms: a monotonic clock, milliseconds.
+        framed_by: origins that may show the pages in a frame; only the demo names one.
+        api: routes of the JSON API.
+    """
+    pages = Pages(surface, monotonic_ms)
+    app = Starlette(routes=[*api, *pages.routes()], lifespan=pages.running)
+    install_problem_pages(app)
+    return Guard(app, token=token, port=port, framed_by=framed_by)

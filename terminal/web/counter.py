@@ -1,0 +1,421 @@
+"""The counter page: one scene for the templates from the desk's state. Keyboard first.
+
+The member's column tells of the card and of what was already had, never who it is. Offers that
+this card can take come first with their number keys; the others stay visible with why and when.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from screens.language import Language, Wording, local, wording
+from terminal.answers import CardShown, OfferChoice, OfferShown, Phase, RecentTap, TapAnswer
+from terminal.receipts.layout import Line, ReceiptFacts, lay_out, qr_svg
+from terminal.web.desk import VOID_REASONS, Desk, Mode, TapJob
+from terminal.web.kiosk import state_of
+from terminal.web.view import (
+    SHAPES,
+    SOUNDS,
+    Band,
+    Lamp,
+    Text,
+    bands,
+    lamps,
+    offer_title,
+    reader_good,
+    text_for_operator,
+    text_of_code,
+    venue_name,
+)
+
+RECENT_SHOWN_MAX: Final = 8
+
+
+def _(text: str) -> str:
+    """Marks a text for translation where it stands in a table."""
+    return text
+
+
+_LEVELS: Final = {"city": _("City"), "district": _("District"), "street": _("Street")}
+_REASONS: Final = {
+    "wrong_offer": _("Wrong offer picked"),
+    "member_declined": _("Member does not want it"),
+    "print_failed": _("Printing failed"),
+    "other": _("Other"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class OfferRow:
+    """One offer of the list; ``key`` is empty when the card cannot take it."""
+
+    id: str
+    key: str
+    title: str
+    facts: str
+    aside: str
+    picked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RecentRow:
+    """One act of the recent list."""
+
+    nonce: str
+    time: str
+    title: str
+    word: str
+    reversed: bool
+    confirmed: bool
+    voidable_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Slip:
+    """A receipt as the page shows and prints it."""
+
+    lines: tuple[Line, ...]
+    qr: str
+
+
+@dataclass(frozen=True, slots=True)
+class VoidPanel:
+    """The void in three steps: which, why, Enter."""
+
+    rows: tuple[RecentRow, ...]
+    picked: str
+    reasons: tuple[tuple[str, str], ...]
+    reason: str
+    text: Text | None
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class CounterScene:
+    """One whole counter page."""
+
+    mode: str
+    state: str
+    shape: str
+    text: Text
+    language: Language
+    venue: str
+    position: str
+    shift: str
+    bands: tuple[Band, ...]
+    lamps: tuple[Lamp, ...]
+    card: Text | None
+    used: tuple[str, ...]
+    rows: tuple[OfferRow, ...]
+    picked: OfferRow | None
+    picked_facts: tuple[str, ...]
+    query: str
+    busy: bool
+    blocked: bool
+    offer: str
+    hints: tuple[tuple[str, str], ...]
+    slip: Slip | None
+    refer: bool
+    void: VoidPanel | None
+    voidable_ms: int
+    recent: tuple[RecentRow, ...]
+    totals: tuple[tuple[str, int], ...]
+    day: tuple[tuple[str, int], ...]
+    pending: int
+    last_sync: str
+    syncing: str
+    problem: str
+    sound: str = ""
+    sound_key: str = ""
+    shown: str = ""
+    practice: bool = False
+
+
+def scene(desk: Desk, language: Language) -> CounterScene:
+    """The page of a desk for a browser whose own language is ``language``."""
+    language = language.other if desk.switched else language
+    words = wording(language)
+    view, mode = desk.view, desk.mode
+    rows = _rows(desk, words)
+    answer = view.answer if mode is Mode.RESULT and view.phase is Phase.ANSWER else None
+    state, text = _message(desk, mode, words)
+    return CounterScene(
+        mode=mode.value,
+        state=state,
+        shape=SHAPES.get(state, "card"),
+        text=text,
+        language=language,
+        venue=venue_name(view, language),
+        position=view.position,
+        shift=_shift(desk, words),
+        bands=bands(view, words),
+        lamps=lamps(view, words),
+        card=_card(view.card, words) if view.card else None,
+        used=_used(desk, words),
+        rows=tuple(rows),
+        picked=next((row for row in rows if row.picked), None),
+        picked_facts=_picked_facts(desk, words),
+        query=desk.query,
+        busy=mode is Mode.BUSY or desk.busy is not None,
+        offer=_offer_of(desk, answer, text, language),
+        blocked=_blocked(desk, mode, words) is not None,
+        hints=_hints(mode, desk, words),
+        slip=_slip(desk, answer, words),
+        refer=answer is not None and answer.outcome == "refer",
+        void=_void_panel(desk, words) if mode is Mode.VOIDING else None,
+        voidable_ms=_voidable_ms(desk, answer),
+        recent=tuple(_recent_row(one, words) for one in desk.books.recent[:RECENT_SHOWN_MAX]),
+        totals=_totals(desk, language),
+        day=_day(desk, words),
+        pending=view.link.pending,
+        last_sync=words.clock(view.link.last_sync_ms) if view.link.last_sync_ms else "",
+        syncing=f"{view.link.done}/{view.link.total}" if view.link.busy and view.link.total else "",
+        problem=desk.problem,
+        sound=SOUNDS.get(state, "") if answer else "",
+        sound_key=f"{answer.nonce}/{answer.code}/{view.since_ms}" if answer else "",
+        shown=answer.nonce if answer else "",
+        practice=view.practice,
+    )
+
+
+def _message(desk: Desk, mode: Mode, words: Wording) -> tuple[str, Text]:
+    """Field and words of the middle, when it is not the list of offers."""
+    view, language, _ = desk.view, words.language, words.gettext
+    if mode is Mode.RESULT and view.phase is Phase.ANSWER and view.answer is not None:
+        return state_of(view.answer), text_for_operator(view.answer.message, language)
+    if mode is Mode.RESULT and view.unshown is not None:
+        state = "recorded" if view.unshown.recorded else "unrecorded"
+        return state, text_for_operator(view.unshown.message, language)
+    blocked = _blocked(desk, mode, words)
+    if blocked is not None:
+        return "decline", blocked
+    if mode is Mode.CLOSED:
+        return "closed", text_of_code(view.closed_code or "T06", language, operator=True)
+    if mode is Mode.BUSY:
+        return "confirming", Text(_("Recording"), _("Please wait; do not tap again"))
+    if mode is Mode.READING:
+        return "reading", Text(_("Reading the card"), _("Keep it on the reader"))
+    if not reader_good(view.reader):
+        detail = _("Plug it in; it recovers by itself. Voids and totals still work.")
+        return "fault", Text(_("The card reader is not connected"), detail)
+    return "idle", Text(_("Please tap a card"), _("Then 1 to 9 picks an offer, Enter confirms"))
+
+
+def _card(card: CardShown, words: Wording) -> Text:
+    _ = words.gettext
+    if card.message is not None and card.code:
+        return text_for_operator(card.message, words.language)
+    if card.assurance == "authenticated":
+        return Text(_("Card is genuine"), _("Proved by its chip"))
+    if card.advice == "use_contact":
+        return Text(_("Card is only identified"), _("Insert it into the slot for proof"))
+    return Text(_("Card is only identified"), _("Its chip gave no proof"))
+
+
+def _blocked(desk: Desk, mode: Mode, words: Wording) -> Text | None:
+    """Why nothing at all can be had with this card, told in place of the list."""
+    card = desk.view.card
+    if mode is not Mode.CHOOSING or card is None or not card.code or card.message is None:
+        return None
+    return text_for_operator(card.message, words.language)
+
+
+def _used(desk: Desk, words: Wording) -> tuple[str, ...]:
+    return tuple(
+        f"{offer_title(one.offer, words.language)} × {one.usage}"
+        for one in desk.view.choices
+        if one.usage
+    )
+
+
+def _rows(desk: Desk, words: Wording) -> list[OfferRow]:
+    return [_row(one, desk, words) for one in desk.found]
+
+
+def _row(choice: OfferChoice, desk: Desk, words: Wording) -> OfferRow:
+    takable = bool(choice.key)
+    if takable:
+        facts = " · ".join(_facts(choice.offer, words))
+    else:
+        why = text_for_operator(choice.message, words.language)
+        facts = f"{why.big} · {why.small}" if why.small else why.big
+    return OfferRow(
+        id=choice.offer.id,
+        key=choice.key,
+        title=offer_title(choice.offer, words.language),
+        facts=facts,
+        aside=_aside(choice, words),
+        picked=takable and choice.offer.id == desk.picked,
+    )
+
+
+def _facts(offer: OfferShown, words: Wording) -> list[str]:
+    _ = words.gettext
+    facts = [_(_LEVELS[offer.level])] if offer.level in _LEVELS else []
+    if offer.until_ms is not None:
+        # Windows are half-open: an offer until midnight of the 21st ends on the 20th.
+        facts.append(_("until %(date)s") % {"date": words.date(offer.until_ms - 1)})
+    if offer.member_price_fen:
+        facts.append(_("pays %(money)s") % {"money": words.money(offer.member_price_fen)})
+    return facts
+
+
+def _aside(choice: OfferChoice, words: Wording) -> str:
+    _ = words.gettext
+    if choice.key:
+        left = choice.offer.stock_left
+        return "" if left is None else _("%(n)s left") % {"n": words.number(left)}
+    if choice.until_ms is not None:
+        return _("from %(when)s") % {"when": _when(choice.until_ms, words)}
+    return ""
+
+
+def _when(at_ms: int, words: Wording) -> str:
+    """A day when it is midnight there, else day and time."""
+    moment = local(at_ms)
+    if moment.hour == moment.minute == 0:
+        return words.date(at_ms)
+    return f"{words.date(at_ms)} {words.clock(at_ms)}"
+
+
+def _picked_facts(desk: Desk, words: Wording) -> tuple[str, ...]:
+    choice, _ = desk.choice, words.gettext
+    if choice is None:
+        return ()
+    pays = _("pays %(money)s") % {"money": words.money(choice.offer.member_price_fen)}
+    facts = [_("Quantity 1") + " · " + pays]
+    if choice.offer.stock_left is not None:
+        facts.append(
+            _("%(n)s left afterwards") % {"n": words.number(max(0, choice.offer.stock_left - 1))}
+        )
+    return tuple(facts)
+
+
+def _offer_of(desk: Desk, answer: TapAnswer | None, text: Text, language: Language) -> str:
+    """Title of the offer that an answer, a tap under way or a recovered tap is about."""
+    wanted = ""
+    if answer is not None:
+        wanted = answer.offer
+    elif isinstance(desk.busy, TapJob):
+        wanted = desk.busy.offer
+    elif desk.view.unshown is not None:
+        wanted = desk.view.unshown.offer
+    title = _title_of(desk, wanted, language) if wanted else ""
+    return "" if title in text.small else title
+
+
+def _title_of(desk: Desk, offer: str, language: Language) -> str:
+    for choice in desk.view.choices:
+        if choice.offer.id == offer:
+            return offer_title(choice.offer, language)
+    for one in desk.books.recent:
+        if one.offer == offer:
+            return one.title if language is Language.ZH else one.title_en or one.title
+    return offer_title(desk.view.offer, language) if desk.view.offer else ""
+
+
+def _hints(mode: Mode, desk: Desk, words: Wording) -> tuple[tuple[str, str], ...]:
+    """Keys that mean something now, with what they do."""
+    _ = words.gettext
+    if mode is Mode.CHOOSING:
+        return (("1–9", _("pick")), ("Enter", _("confirm")), ("/", _("search")), ("Esc", _("back")))
+    if mode is Mode.RESULT:
+        hints = [("Enter", _("next card"))]
+        if desk.voidable:
+            hints.append(("F8", _("void")))
+        return (*hints, ("F9", _("print")))
+    if mode is Mode.VOIDING:
+        return (("1–9", _("pick")), ("Enter", _("confirm")), ("Esc", _("back")))
+    return (("F8", _("void")),) if desk.voidable else ()
+
+
+def _slip(desk: Desk, answer: TapAnswer | None, words: Wording) -> Slip | None:
+    if answer is None or answer.entry is None or answer.outcome != "approve":
+        return None
+    view = desk.view
+    tap = next((one for one in desk.books.recent if one.nonce == answer.nonce), None)
+    if tap is not None and tap.kind != "redeem":
+        return None
+    price = next((one.offer for one in view.choices if one.offer.id == answer.offer), view.offer)
+    facts = ReceiptFacts(
+        venue=venue_name(view, words.language),
+        offer=_title_of(desk, answer.offer, words.language),
+        quantity=tap.quantity if tap else 1,
+        price_fen=price.member_price_fen if price else 0,
+        entry=answer.entry,
+        ts_ms=answer.ts_ms,
+        offline=answer.code == "A01",
+        proof=answer.receipt,
+        void_until_ms=view.now_ms + tap.voidable_ms if tap and tap.voidable_ms else None,
+        voided=answer.reversed,
+        practice=view.practice,
+        demo=view.demo,
+        copy=answer.replay,
+    )
+    return Slip(lay_out(facts, words), qr_svg(answer.receipt))
+
+
+def _void_panel(desk: Desk, words: Wording) -> VoidPanel:
+    answer = desk.void_answer
+    state = ""
+    if answer is not None:
+        state = "recorded" if answer.outcome == "approve" else "decline"
+    return VoidPanel(
+        rows=tuple(_recent_row(one, words) for one in desk.voidable),
+        picked=desk.void_picked,
+        reasons=tuple((name, words.gettext(_REASONS[name])) for name in VOID_REASONS),
+        reason=desk.void_reason,
+        text=text_for_operator(answer.message, words.language) if answer else None,
+        state=state,
+    )
+
+
+def _voidable_ms(desk: Desk, answer: TapAnswer | None) -> int:
+    if answer is not None:
+        return next((one.voidable_ms for one in desk.voidable if one.nonce == answer.nonce), 0)
+    return max((one.voidable_ms for one in desk.voidable), default=0)
+
+
+def _recent_row(tap: RecentTap, words: Wording) -> RecentRow:
+    _: Callable[[str], str] = words.gettext
+    if tap.reversed:
+        word = _("voided")
+    else:
+        kinds = {"redeem": _("done"), "void": _("void"), "reentry": _("already in")}
+        word = kinds.get(tap.kind, tap.code)
+    return RecentRow(
+        nonce=tap.nonce,
+        time=words.clock(tap.ts_ms),
+        title=tap.title if words.language is Language.ZH else tap.title_en or tap.title,
+        word=word,
+        reversed=tap.reversed,
+        confirmed=tap.confirmed,
+        voidable_ms=tap.voidable_ms,
+    )
+
+
+def _totals(desk: Desk, language: Language) -> tuple[tuple[str, int], ...]:
+    chinese = language is Language.ZH
+    return tuple(
+        (one.title if chinese else one.title_en or one.title, one.count)
+        for one in desk.books.totals.lines
+    )
+
+
+def _day(desk: Desk, words: Wording) -> tuple[tuple[str, int], ...]:
+    totals, _ = desk.books.totals, words.gettext
+    return (
+        (_("redeemed"), totals.redeemed),
+        (_("voids"), totals.voided),
+        (_("declined"), totals.declined),
+    )
+
+
+def _shift(desk: Desk, words: Wording) -> str:
+    shift = desk.view.shift
+    if shift is None:
+        return ""
+    since = words.gettext("shift since %(time)s") % {"time": words.clock(shift.opened_ms)}
+    return f"{since} · {shift.operator}"

@@ -1,0 +1,196 @@
+"""One position as its pages see it: the newest view, the state machine, and who watches.
+
+The service calls back from any thread; the stage fetches the new view in a worker thread, hands it
+to the kiosk screen or the counter desk, and wakes every page that watches. Presses go the other
+way. All state lives here or in the service, so a page that reloads loses nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from screens.language import Language
+from screens.web import environment
+from terminal.answers import PositionView, TapAnswer
+from terminal.errors import NoCard, TerminalError
+from terminal.surface import TerminalSurface
+from terminal.web import counter
+from terminal.web.counter import CounterScene
+from terminal.web.desk import AcknowledgeJob, Books, Desk, DismissJob, Job, SyncJob, TapJob, VoidJob
+from terminal.web.kiosk import KioskScene, KioskScreen
+from terminal.web.ulid import new_ulid
+
+REGIONS: Final[dict[str, tuple[str, ...]]] = {
+    "kiosk": ("head", "bands", "field", "foot"),
+    "counter": ("head", "bands", "member", "work", "side", "foot"),
+}
+_RECENT_FETCHED: Final = 40
+_ATTRIBUTES: Final = ("state", "mode", "large", "practice")
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A scene as a page takes it over: attributes of the body, and regions of HTML.
+
+    Attributes:
+        redraw_ms: monotonic time from which another scene holds, or ``None``.
+    """
+
+    language: Language
+    body: dict[str, str]
+    regions: dict[str, str]
+    sound: str
+    sound_key: str
+    shown: str
+    redraw_ms: int | None
+    scene: KioskScene | CounterScene
+
+    def message(self, boot: str) -> dict[str, Any]:
+        """The JSON of one event."""
+        return {
+            "boot": boot,
+            "lang": self.language.tag,
+            "body": self.body,
+            "regions": self.regions,
+            "sound": self.sound,
+            "sound_key": self.sound_key,
+            "shown": self.shown,
+        }
+
+
+class Stage:
+    """Follows one position for all its pages; lives on one event loop."""
+
+    def __init__(
+        self, surface: TerminalSurface, position: str, monotonic_ms: Callable[[], int]
+    ) -> None:
+        """Begins with the view that holds now.
+
+        Raises:
+            PositionUnknown: no such position.
+        """
+        self._surface = surface
+        self._monotonic_ms = monotonic_ms
+        self._watchers: set[asyncio.Event] = set()
+        self._refreshing = asyncio.Lock()
+        self.position = position
+        self.view: PositionView = surface.snapshot_view(position)
+        self._kiosk: KioskScreen | None = None
+        self._desk: Desk | None = None
+        if self.view.profile == "kiosk":
+            self._kiosk = KioskScreen(self.view, monotonic_ms())
+        else:
+            self._desk = Desk(self.view, self._books(), lambda: new_ulid(self.view.now_ms))
+
+    @property
+    def page(self) -> str:
+        """Which page draws this position: ``kiosk`` or ``counter``."""
+        return "kiosk" if self._kiosk is not None else "counter"
+
+    def watch(self) -> asyncio.Event:
+        """An event that is set with every change, until :meth:`unwatch`."""
+        event = asyncio.Event()
+        self._watchers.add(event)
+        return event
+
+    def unwatch(self, event: asyncio.Event) -> None:
+        """Ends a watch."""
+        self._watchers.discard(event)
+
+    def wake(self) -> None:
+        """Lets every page look again."""
+        for event in self._watchers:
+            event.set()
+
+    async def refresh(self) -> None:
+        """Fetches the newest view and hands it on; views never overtake each other."""
+        async with self._refreshing:
+            self.view = await asyncio.to_thread(self._surface.snapshot_view, self.position)
+            if self._kiosk is not None:
+                self._kiosk.observe(self.view, self._monotonic_ms())
+            elif self._desk is not None:
+                self._desk.observe(self.view, await asyncio.to_thread(self._books))
+        self.wake()
+
+    def draw(self, language: Language) -> Drawn:
+        """The page at this moment, for a browser of this language."""
+        scene: KioskScene | CounterScene
+        redraw_ms = None
+        if self._kiosk is not None:
+            scene = self._kiosk.scene(language, self._monotonic_ms())
+            redraw_ms = scene.redraw_ms
+        else:
+            assert self._desk is not None
+            scene = counter.scene(self._desk, language)
+        env = environment(scene.language, "terminal.web")
+        regions = {
+            name: env.get_template(_file(self.page, name)).render(scene=scene)
+            for name in REGIONS[self.page]
+        }
+        body = {"page": self.page}
+        for name in _ATTRIBUTES:
+            value = getattr(scene, name, None)
+            if value is not None:
+                body[name] = str(value).lower()
+        return Drawn(
+            scene.language,
+            body,
+            regions,
+            scene.sound,
+            scene.sound_key,
+            scene.shown,
+            redraw_ms,
+            scene,
+        )
+
+    async def press(self, action: str, value: str) -> None:
+        """A key or a touch on any page of this position; returns when its work is done."""
+        if self._kiosk is not None:
+            self._kiosk.press(action, self._monotonic_ms())
+            job: Job | None = AcknowledgeJob(value) if action == "shown" and value else None
+        else:
+            assert self._desk is not None
+            job = self._desk.key(value) if action == "key" else self._desk.press(action, value)
+        self.wake()
+        if job is None:
+            return
+        answer, problem = None, ""
+        try:
+            answer = await asyncio.to_thread(self._do, job)
+        except NoCard:
+            problem = "no_card"
+        except TerminalError:
+            # The service said no before anything was written; its log has the reason.
+            problem = "refused"
+        finally:
+            if self._desk is not None:
+                self._desk.finished(job, answer, problem)
+        await self.refresh()
+
+    def _do(self, job: Job) -> TapAnswer | None:
+        if isinstance(job, TapJob):
+            return self._surface.tap(
+                self.position, job.offer, job.nonce, evidence=dict(job.evidence)
+            )
+        if isinstance(job, VoidJob):
+            return self._surface.void(
+                self.position, job.nonce, reason=job.reason, void_nonce=job.void_nonce
+            )
+        if isinstance(job, DismissJob):
+            self._surface.dismiss(self.position)
+        elif isinstance(job, AcknowledgeJob):
+            self._surface.acknowledge(self.position, job.nonce)
+        elif isinstance(job, SyncJob):
+            self._surface.sync_now()
+        return None
+
+    def _books(self) -> Books:
+        recent = self._surface.recent(self.position, _RECENT_FETCHED)
+        return Books(self._surface.totals(self.position), tuple(recent))
+
+
+def _file(page: str, region: str) -> str:
+    return "bands.html" if region == "bands" else f"{page}_{region}.html"

@@ -1,0 +1,143 @@
+// A live page. The state machine is in the service: it sends whole regions, this file puts them
+// in place, forwards keys and touches, counts seconds down, and says when the stream is cut.
+import { play } from "./sound.js";
+
+const RETRY_MS = 1000;
+const SILENCE_MAX_MS = 20000;
+const body = document.body;
+const page = body.dataset;
+const band = document.getElementById("reconnecting");
+const regions = new Map();
+let stream;
+let heard = performance.now();
+let soundKey = null;
+let acknowledged = null;
+let audio;
+
+function swap(id, html) {
+  if (regions.get(id) === html) return;
+  regions.set(id, html);
+  const region = document.getElementById(id);
+  const focused = region.contains(document.activeElement) ? document.activeElement : null;
+  const typed = focused?.tagName === "INPUT" ? [focused.value, focused.selectionStart] : null;
+  region.innerHTML = html;
+  const again = focused?.id ? document.getElementById(focused.id) : null;
+  if (!again) return;
+  again.focus({ preventScroll: true });
+  if (typed) {
+    again.value = typed[0];
+    again.setSelectionRange(typed[1], typed[1]);
+  }
+}
+
+function sound(state) {
+  const first = soundKey === null;
+  if (state.sound_key === soundKey) return;
+  soundKey = state.sound_key;
+  if (first || !state.sound) return;
+  audio ??= new AudioContext();
+  audio.resume().then(() => play(audio, state.sound)).catch(() => {});
+}
+
+function apply(state) {
+  if (state.boot !== page.boot) return location.reload();
+  if (state.body.state !== page.state) page.turn = page.turn === "0" ? "1" : "0";
+  for (const [name, value] of Object.entries(state.body)) page[name] = value;
+  document.documentElement.lang = state.lang;
+  for (const [id, html] of Object.entries(state.regions)) swap(id, html);
+  stamp();
+  sound(state);
+  // Only what was painted counts as shown: two frames later it is.
+  if (state.shown && state.shown !== acknowledged) {
+    acknowledged = state.shown;
+    requestAnimationFrame(() => requestAnimationFrame(() => act("shown", state.shown)));
+  }
+}
+
+function connected(yes) {
+  band.hidden = yes;
+  body.classList.toggle("cut", !yes);
+}
+
+function listen() {
+  stream?.close();
+  stream = new EventSource(page.events);
+  heard = performance.now();
+  stream.onopen = () => { heard = performance.now(); connected(true); };
+  stream.onerror = () => {
+    connected(false);
+    if (stream.readyState === EventSource.CLOSED) setTimeout(listen, RETRY_MS);
+  };
+  stream.addEventListener("beat", () => { heard = performance.now(); });
+  stream.onmessage = (event) => {
+    heard = performance.now();
+    connected(true);
+    apply(JSON.parse(event.data));
+  };
+}
+
+async function act(action, value = "") {
+  try {
+    const answer = await fetch("/act", {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ position: page.position, page: page.page, action, value }),
+    });
+    if (!answer.ok) connected(false);
+  } catch {
+    connected(false);
+  }
+}
+
+// Seconds left: the server says how many there were when the region was drawn.
+function stamp() {
+  for (const each of document.querySelectorAll("[data-left-ms]:not([data-ends])")) {
+    each.dataset.ends = performance.now() + Number(each.dataset.leftMs);
+  }
+  count();
+}
+
+function count() {
+  for (const each of document.querySelectorAll("[data-ends]")) {
+    const left = Math.max(0, Math.floor((Number(each.dataset.ends) - performance.now()) / 1000));
+    each.textContent = `${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")}`;
+  }
+}
+
+document.addEventListener("click", (event) => {
+  const target = event.target.closest("[data-act]");
+  if (!target) return;
+  if (target.dataset.act === "print") window.print();
+  else if (target.dataset.act === "attest") act("attest", document.getElementById("note")?.value ?? "");
+  else act(target.dataset.act, target.dataset.value ?? "");
+});
+
+document.addEventListener("input", (event) => {
+  if (event.target.id === "search") act("search", event.target.value);
+});
+
+const KEYS = new Set(["Enter", "Escape", "F8", "ArrowUp", "ArrowDown"]);
+document.addEventListener("keydown", (event) => {
+  if (page.page !== "counter" || event.ctrlKey || event.altKey || event.metaKey) return;
+  const field = event.target.tagName === "INPUT" ? event.target : null;
+  const onButton = event.target.closest?.("button");
+  if (event.key === "F9") { event.preventDefault(); return void window.print(); }
+  if (event.key === "/" && !field) { event.preventDefault(); return void document.getElementById("search")?.focus(); }
+  if (event.key === "Enter" && field?.id === "note") {
+    event.preventDefault();
+    return void act("attest", field.value);
+  }
+  // Enter presses the button in focus, but on what is picked already it confirms.
+  if (event.key === "Enter" && onButton && onButton.getAttribute("aria-pressed") !== "true") return;
+  if (field && event.key === "Escape") { field.value = ""; field.blur(); }
+  if (!KEYS.has(event.key) && (field || !/^[1-9]$/.test(event.key))) return;
+  if (event.repeat && event.key === "Enter") return;
+  event.preventDefault();
+  act("key", event.key);
+});
+
+setInterval(count, 500);
+setInterval(() => { if (performance.now() - heard > SILENCE_MAX_MS) { connected(false); listen(); } }, 2000);
+page.turn = "0";
+stamp();
+listen();
