@@ -214,6 +214,11 @@ class Pcscd:
         """What a client's environment needs."""
         return {SOCKET_VARIABLE: str(self.socket)}
 
+    @property
+    def running(self) -> bool:
+        """Whether the service runs."""
+        return self._process is not None and Path(f"/proc/{self._pid}").exists()
+
     def start(self) -> None:
         """Starts the service and waits until it listens.
 

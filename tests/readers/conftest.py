@@ -1,0 +1,43 @@
+"""One isolated pcscd for every worker process; pcsc-lite remembers its path for good."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from readers.virtual.vpcd import Pcscd
+from tests.readers.stack import Stack, behind_pcscd, demand_pcscd, in_process, socket_reader
+
+
+@pytest.fixture(scope="session")
+def _one_pcscd() -> Iterator[Pcscd]:
+    demand_pcscd()
+    with Pcscd("Counter") as service:
+        os.environ.update(service.environment)
+        yield service
+
+
+@pytest.fixture
+def pcscd(_one_pcscd: Pcscd) -> Iterator[Pcscd]:
+    yield _one_pcscd
+    if not _one_pcscd.running:
+        _one_pcscd.restart()
+
+
+@pytest.fixture(
+    params=[
+        "in_process",
+        "socket",
+        pytest.param("pcscd", marks=pytest.mark.pcscd),
+    ]
+)
+def stack(request: pytest.FixtureRequest) -> Iterator[Stack]:
+    """The same suite on three stacks."""
+    if request.param == "in_process":
+        yield from in_process()
+    elif request.param == "socket":
+        yield from socket_reader()
+    else:
+        yield behind_pcscd(request.getfixturevalue("pcscd"))
