@@ -1,0 +1,263 @@
+"""``redcard ledger``: look at, verify, prove and export the signed ledger; never write it."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+import click
+
+from redcard.cli import pass_session, shared_options
+from redcard.console import EXIT_NO, Session, emit, progress, table
+from redcard.errors import AnswerIsNo, UsageInvalid
+
+if TYPE_CHECKING:
+    from ledger.log.reading import LogReader
+    from ledger.verify import Report
+    from terminal.home import Home
+
+SHOWN_MAX = 10_000
+_PLACE = ZoneInfo("Asia/Shanghai")
+
+
+@click.group()
+def ledger() -> None:
+    """Look at, verify, prove and export the signed ledger."""
+
+
+@ledger.command()
+@shared_options
+@pass_session
+def status(session: Session) -> int:
+    """Size, root, newest checkpoint, and what the server has confirmed."""
+    from ledger.log.checkpoint import parse
+    from ledger.log.note import split_note
+
+    home, reader = _open(session)
+    with reader:
+        size, note = reader.checkpoint()
+        root = base64.b64encode(parse(split_note(note)[0]).root).decode()
+        confirmed = max((receipt.size for receipt in _receipts(home)), default=0)
+        document = {
+            "origin": reader.origin,
+            "size": size,
+            "root": root,
+            "vkey": reader.vkey,
+            "confirmed": confirmed,
+            "pending": size - confirmed,
+        }
+    rows: list[tuple[str, object]] = [
+        (session.say("账本", "ledger"), document["origin"]),
+        (session.say("笔数", "entries"), size),
+        (session.say("根", "root"), root),
+        (session.say("服务器已确认", "confirmed by the server"), confirmed),
+        (session.say("待上传", "pending"), size - confirmed),
+        (session.say("公钥", "verifier key"), document["vkey"]),
+    ]
+    emit(session, document, "\n".join(f"{name}: {value}" for name, value in rows))
+    return 0
+
+
+@ledger.command()
+@click.option("--day", default="", help="Only this local day, YYYY-MM-DD.")
+@click.option("--offer", default="", help="Only this offer.")
+@click.option("--code", default="", help="Only this code, for example A00.")
+@click.option("--member", default="", help="Only this member reference, 16 hexadecimal digits.")
+@click.option("--kind", default="", help="Only this kind, for example redeem.")
+@click.option("--limit", default=100, type=click.IntRange(1, SHOWN_MAX), help="At most so many.")
+@shared_options
+@pass_session
+def show(
+    session: Session, day: str, offer: str, code: str, member: str, kind: str, limit: int
+) -> int:
+    """Entries, newest last; filters may be combined."""
+    wanted = {"offer": offer, "code": code, "member": member, "kind": kind}
+    if day:
+        try:
+            datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=_PLACE)
+        except ValueError:
+            raise UsageInvalid(f"{day!r} is no day", next_step="write it as 2014-05-30") from None
+    _, reader = _open(session)
+    with reader:
+        found = [
+            entry
+            for entry in _entries(reader)
+            if all(not value or entry.get(name) == value for name, value in wanted.items())
+            and (not day or _local(entry["ts_ms"]).startswith(day))
+        ][-limit:]
+    headers = ["seq", "kind", "time", "code", "offer", "venue", "quantity", "nonce"]
+    rows = [
+        [
+            entry["seq"],
+            entry["kind"],
+            _local(entry["ts_ms"]),
+            *(entry.get(name, "") for name in headers[3:]),
+        ]
+        for entry in found
+    ]
+    emit(session, {"entries": found}, table("", headers, rows))
+    return 0
+
+
+@ledger.command()
+@click.argument("directory", required=False, type=click.Path(exists=True, path_type=Path))
+@click.option(
+    "--vkeys",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Trusted verifier keys, one a line, instead of the ledger's own word.",
+)
+@shared_options
+@pass_session
+def verify(session: Session, directory: Path | None, vkeys: Path | None) -> int:
+    """Check a ledger and list all faults: an export DIRECTORY, or this terminal's own ledger."""
+    from ledger.verify import verify_database, verify_directory
+
+    keys = vkeys.read_text(encoding="utf-8").splitlines() if vkeys else []
+    with progress(session, session.say("校验账本", "verifying")) as advance:
+        if directory is not None and directory.is_dir():
+            total = _lines(directory / "entries.jsonl")
+            report = verify_directory(directory, keys, _every(advance, total))
+        elif directory is not None:
+            report = verify_database(directory, keys)
+        else:
+            home, reader = _open(session)
+            with reader:
+                total, own = reader.size, reader.vkey
+            server = list(home.enrolment().vkeys.values()) if home is not None else []
+            cosigned = [receipt.note for receipt in _receipts(home)]
+            path = _path(session)
+            report = verify_database(path, keys or [own, *server], cosigned, _every(advance, total))
+    emit(session, asdict(report), _verdict(session, report))
+    return 0 if report.ok else EXIT_NO
+
+
+@ledger.command()
+@click.argument("seq", type=click.IntRange(0))
+@click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="File.")
+@shared_options
+@pass_session
+def prove(session: Session, seq: int, output: Path | None) -> int:
+    """A tlog-proof that entry SEQ is in the ledger, against a head the server has confirmed."""
+    from ledger.log.proof import prove as make_proof
+
+    home, reader = _open(session)
+    with reader:
+        if seq >= reader.size:
+            raise AnswerIsNo(
+                f"there is no entry {seq}; the ledger has {reader.size}",
+                next_step="redcard ledger show",
+            )
+        covering = [receipt for receipt in _receipts(home) if receipt.size > seq]
+        note = covering[0].note if covering else None
+        proof = make_proof(reader, seq, note)
+        entry = next(iter(reader.entries(seq, seq + 1)))
+    if output is not None:
+        output.write_bytes(proof)
+    document = {
+        "seq": seq,
+        "confirmed": bool(covering),
+        "proof": proof.decode(),
+        "entry": entry.decode(),
+    }
+    warning = (
+        ""
+        if covering
+        else session.say(
+            "\n（服务器尚未确认此笔：证明只到本机签名）",
+            "\n(not confirmed by the server yet: the proof rests on this terminal's word)",
+        )
+    )
+    emit(session, document, (str(output) if output else proof.decode()) + warning)
+    return 0
+
+
+@ledger.command()
+@click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
+@shared_options
+@pass_session
+def export(session: Session, directory: Path) -> int:
+    """Write the ledger as plain files that anybody's tools can verify."""
+    from ledger.log.export import export as write
+
+    home, reader = _open(session)
+    server = list(home.enrolment().vkeys.values()) if home is not None else []
+    with reader, progress(session, session.say("导出", "exporting")) as advance:
+        cosigned = [receipt.note for receipt in _receipts(home)]
+        size = write(reader, directory, cosigned, server, advance)
+    text = session.say(
+        f"已导出 {size} 笔到 {directory}；校验：redcard ledger verify {directory}",
+        f"{size} entries in {directory}; check with: redcard ledger verify {directory}",
+    )
+    emit(session, {"directory": str(directory), "size": size}, text)
+    return 0
+
+
+def _path(session: Session) -> Path:
+    return session.home_or("terminal") / "ledger.db"
+
+
+def _open(session: Session) -> tuple[Home | None, LogReader]:
+    from ledger.log.reading import LogReader
+    from terminal.home import Home
+
+    home = Home.open(session.home_or("terminal"))
+    return home, LogReader.open(home.ledger_path)
+
+
+def _receipts(home: Home | None) -> list[Any]:
+    """What the server has confirmed, smallest first; empty before the first sync."""
+    from sync.state import SyncState
+
+    if home is None or not home.sync_path.exists():
+        return []
+    with SyncState.open(home.sync_path, origin=home.enrolment().origin) as state:
+        return state.receipts()
+
+
+def _entries(reader: LogReader) -> Iterator[dict[str, Any]]:
+    from ledger.log import canonical
+
+    for data in reader.entries(0, reader.size):
+        yield dict(canonical.decode(data))
+
+
+def _lines(path: Path) -> int:
+    with path.open("rb") as file:
+        return sum(chunk.count(b"\n") for chunk in iter(lambda: file.read(1 << 20), b""))
+
+
+def _every(advance: Any, total: int) -> Any:
+    """Tells the bar every 1,000 entries; every single one would slow the check."""
+
+    def told(done: int) -> None:
+        if done % 1_000 == 0 or done == total:
+            advance(done, total)
+
+    return told
+
+
+def _local(ts_ms: int) -> str:
+    return datetime.fromtimestamp(ts_ms / 1000, _PLACE).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _verdict(session: Session, report: Report) -> str:
+    lines = [
+        f"{session.say('账目', 'entry')} {fault.seq}: {fault.kind}: {fault.detail}"
+        if fault.seq is not None
+        else f"{fault.kind}: {fault.detail}"
+        for fault in report.faults
+    ]
+    good = session.say("完整，无差错", "whole, no fault")
+    bad = session.say(f"{len(report.faults)} 处差错", f"{len(report.faults)} faults")
+    lines.append(
+        session.say(
+            f"{report.size} 笔 · 根 {report.root} · {good if report.ok else bad}",
+            f"{report.size} entries, root {report.root}: {good if report.ok else bad}",
+        )
+    )
+    return "\n".join(lines)
