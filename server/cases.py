@@ -12,7 +12,7 @@ def group_cases(findings: Iterable[Finding], events: Iterable[Event]) -> tuple[C
     """Makes the cases of a set of findings.
 
     All entries of one member, offer and period beyond a limit make one case, which lists the
-    flagged entries and not the accepted one. Units sold beyond a stock make one case per offer.
+    flagged entries and not the accepted one; units beyond a stock one per member and offer.
     Every other reason makes a case of its own entry.
 
     Args:
@@ -38,7 +38,7 @@ def _key(reason: Reason, event: Event, finding: Finding) -> tuple[object, ...]:
     if reason is Reason.OVER_MEMBER_LIMIT:
         return (reason, event.text("member"), event.text("offer"), finding.period)
     if reason is Reason.OVERSOLD:
-        return (reason, event.text("offer"))
+        return (reason, event.text("member"), event.text("offer"))
     return (reason, finding.position)
 
 

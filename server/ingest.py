@@ -167,7 +167,7 @@ class Ingest:
         self, connection: AsyncConnection, stored: StoredLog, verdict: admission.Admission
     ) -> Answer | None:
         """The answer where nothing has to be written, else ``None``."""
-        state = {STATE_HEADER: stored.state.state.value}
+        state = {STATE_HEADER: standing(stored.state.state)}
         match verdict:
             case admission.Replay(size=size):
                 statement = (
@@ -205,7 +205,7 @@ class Ingest:
                 if not await self._commits.commit(work):
                     return None
                 self._stored()
-                state = {STATE_HEADER: stored.state.state.value}
+                state = {STATE_HEADER: standing(stored.state.state)}
                 return Answer(200, RECEIPT_MEDIA_TYPE, work.receipt, state)
             case admission.Fork(evidence=proof):
                 if not await self._quarantine(stored, proof):
@@ -259,6 +259,15 @@ def refuse(word: StatusWord, detail: str, *, reason: str = "") -> Answer:
 
 def _problem(problem: Problem) -> Answer:
     return Answer(problem.status, PROBLEM_MEDIA_TYPE, encode_problem(problem))
+
+
+def standing(state: LedgerState) -> str:
+    """The word that tells a terminal how its ledger stands."""
+    if state is LedgerState.OK:
+        return StatusWord.OK.value
+    if state is LedgerState.QUARANTINED:
+        return StatusWord.QUARANTINED.value
+    return StatusWord.REVOKED.value
 
 
 async def read_log(connection: AsyncConnection, ledger: str) -> StoredLog:

@@ -67,7 +67,7 @@ def judge_member(events: Iterable[Event], facts: Facts) -> tuple[Finding, ...]:
     """
     ordered = sorted(events, key=lambda event: event.order)
     doubles = _doubles(ordered)
-    voided = _voided(ordered)
+    voided = voided_positions(ordered)
     usage = Usage()
     counted: list[Event] = []
     findings: dict[Position, Finding] = {}
@@ -82,7 +82,8 @@ def judge_member(events: Iterable[Event], facts: Facts) -> tuple[Finding, ...]:
             finding = _judge_use(event, facts, usage, counted, live=live)
             if live:
                 usage.apply(_as_happened(event.entry, event, facts), ledger=event.ledger)
-                counted.append(event)
+                over = Reason.OVER_MEMBER_LIMIT in finding.reasons
+                counted.insert(0 if over else len(counted), event)
         else:
             finding = _judge_other(event, facts, usage, voided)
         findings[event.position] = finding
@@ -131,8 +132,8 @@ def original_position(void: Event) -> Position:
     return Position(void.text("orig_ledger") or void.ledger, void.number("orig_seq", -1))
 
 
-def _voided(ordered: Sequence[Event]) -> dict[Position, Position]:
-    """Positions taken back, each with the void that did it.
+def voided_positions(ordered: Sequence[Event]) -> dict[Position, Position]:
+    """Positions taken back, each with the void that did it; events in the order of their time.
 
     When the void was written does not matter: what is voided never counted against anybody.
     """
@@ -148,7 +149,7 @@ def _voided(ordered: Sequence[Event]) -> dict[Position, Position]:
 
 
 def _holder(event: Event, offer: Offer | BrokenOffer | None, counted: Sequence[Event]) -> Position:
-    """The use that had taken the limit: the last one before of the same offer or its group."""
+    """The use that had taken the limit: the last of the same offer or group that was within it."""
     names = {event.text("offer")}
     if isinstance(offer, Offer):
         names.update(*(limit.offers for limit in offer.limits))

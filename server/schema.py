@@ -209,7 +209,6 @@ leases = Table(
     Column("bucket", String(64), nullable=False),
     Column("epoch", Integer, nullable=False),
     Column("units", Integer, nullable=False),
-    Column("spent", Integer),  # by the terminal's signed lease_close; until then unknown
     _ms("granted_ms"),
     _ms("expires_ms"),
     _ms("closed_ms", nullable=True),
@@ -273,6 +272,7 @@ events = Table(
     Column("quantity", Integer, nullable=False),
     Column("companions", Integer, nullable=False),
     Column("bucket", String(64), nullable=False),
+    Column("lease", String(64), nullable=False),
     _ms("after_ms"),
     _ms("before_ms"),
     _ms("at_ms"),
@@ -288,6 +288,7 @@ events = Table(
     Index("ix_events_offer_bucket", "offer", "bucket", "counted"),
     Index("ix_events_day", "day"),
     Index("ix_events_original", "original"),
+    Index("ix_events_lease", "lease"),
     **_BY_LOG,
     **_KEYED,
 )
@@ -297,8 +298,8 @@ stock = Table(
     metadata,
     Column("offer", String(64), nullable=False),
     Column("bucket", String(64), nullable=False),
-    Column("redeemed", Integer, nullable=False),
-    Column("reversed", Integer, nullable=False),
+    Column("redeemed", BigInteger, nullable=False),
+    Column("reversed", BigInteger, nullable=False),
     PrimaryKeyConstraint("offer", "bucket"),
 )
 

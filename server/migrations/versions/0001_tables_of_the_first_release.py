@@ -79,6 +79,7 @@ def upgrade() -> None:
         sa.Column("quantity", sa.Integer(), nullable=False),
         sa.Column("companions", sa.Integer(), nullable=False),
         sa.Column("bucket", sa.String(length=64), nullable=False),
+        sa.Column("lease", sa.String(length=64), nullable=False),
         sa.Column("after_ms", sa.BigInteger(), nullable=False),
         sa.Column("before_ms", sa.BigInteger(), nullable=False),
         sa.Column("at_ms", sa.BigInteger(), nullable=False),
@@ -94,6 +95,7 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index("ix_events_day", "events", ["day"], unique=False)
+    op.create_index("ix_events_lease", "events", ["lease"], unique=False)
     op.create_index("ix_events_member", "events", ["member"], unique=False)
     op.create_index(
         "ix_events_offer_bucket", "events", ["offer", "bucket", "counted"], unique=False
@@ -158,7 +160,6 @@ def upgrade() -> None:
         sa.Column("bucket", sa.String(length=64), nullable=False),
         sa.Column("epoch", sa.Integer(), nullable=False),
         sa.Column("units", sa.Integer(), nullable=False),
-        sa.Column("spent", sa.Integer(), nullable=True),
         sa.Column("granted_ms", sa.BigInteger(), nullable=False),
         sa.Column("expires_ms", sa.BigInteger(), nullable=False),
         sa.Column("closed_ms", sa.BigInteger(), nullable=True),
@@ -231,8 +232,8 @@ def upgrade() -> None:
         "stock",
         sa.Column("offer", sa.String(length=64), nullable=False),
         sa.Column("bucket", sa.String(length=64), nullable=False),
-        sa.Column("redeemed", sa.Integer(), nullable=False),
-        sa.Column("reversed", sa.Integer(), nullable=False),
+        sa.Column("redeemed", sa.BigInteger(), nullable=False),
+        sa.Column("reversed", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("offer", "bucket", name=op.f("pk_stock")),
     )
     op.create_table(

@@ -1,0 +1,129 @@
+"""Keeps cases: opens what is newly flagged, resolves what a later judgement took back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from ledger.entry import Kind
+from server.facts import Case, Event
+from server.known import pieces
+from server.schema import cases
+from sync.feed import Reason
+
+OPEN = "open"
+RESOLVED = "resolved"
+
+
+def key_of(case: Case) -> str:
+    """What makes it the same case again, at most 255 characters."""
+    if case.reason is Reason.OVER_MEMBER_LIMIT:
+        return f"{case.reason}|{case.member}|{case.offer}|{case.period}"
+    if case.reason is Reason.OVERSOLD:
+        return f"{case.reason}|{case.member}|{case.offer}"
+    return f"{case.reason}|{case.positions[0]}"
+
+
+async def keep_cases(
+    connection: AsyncConnection,
+    members: set[str],
+    found: Sequence[Case],
+    judged: Iterable[Event],
+    now_ms: int,
+) -> None:
+    """Writes the cases of some members as they stand now.
+
+    Args:
+        connection: inside a transaction that may write.
+        members: all of whose cases are in ``found``.
+        found: the cases there are.
+        judged: the events that were judged; a void that waited for its original had a case of
+            nobody's, which goes when it is somebody's.
+        now_ms: when new ones are opened.
+    """
+    wanted = {key_of(case): case for case in found}
+    waited = [
+        f"{Reason.ORIGINAL_MISSING}|{event.position}" for event in judged if event.kind == Kind.VOID
+    ]
+    held = await _held(connection, sorted(members), sorted({*wanted, *waited}))
+    fresh = [_row(key, case, now_ms) for key, case in wanted.items() if key not in held]
+    changed = []
+    for key, row in held.items():
+        case = wanted.get(key)
+        state = OPEN if case else RESOLVED
+        nonces = _nonces(case) if case else row.nonces
+        if (state, nonces) != (row.state, row.nonces):
+            positions = _positions(case) if case else row.positions
+            changed.append(
+                {"of_id": row.id, "state": state, "nonces": nonces, "positions": positions}
+            )
+    if fresh:
+        await connection.execute(insert(cases), fresh)
+    if changed:
+        await connection.execute(
+            update(cases)
+            .where(cases.c.id == bindparam("of_id"))
+            .values({name: bindparam(name) for name in ("state", "nonces", "positions")}),
+            changed,
+        )
+
+
+async def _held(
+    connection: AsyncConnection, members: Sequence[str], keys: Sequence[str]
+) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for some in pieces(members):
+        statement = select(cases).where(cases.c.member.in_(some))
+        found |= {row.key: row for row in await connection.execute(statement)}
+    for some in pieces(keys):
+        statement = select(cases).where(cases.c.key.in_(some))
+        found |= {row.key: row for row in await connection.execute(statement)}
+    return found
+
+
+def _row(key: str, case: Case, now_ms: int) -> dict[str, Any]:
+    return {
+        "key": key,
+        "reason": case.reason.value,
+        "member": case.member,
+        "offer": case.offer,
+        "nonces": _nonces(case),
+        "positions": _positions(case),
+        "state": OPEN,
+        "first_ms": case.first_ms,
+        "opened_ms": now_ms,
+    }
+
+
+def _nonces(case: Case) -> str:
+    return json.dumps(case.nonces, ensure_ascii=False)
+
+
+def _positions(case: Case) -> str:
+    return json.dumps([str(position) for position in case.positions])
+
+
+async def open_cases(connection: AsyncConnection) -> list[dict[str, Any]]:
+    """Open cases by first event time, then reason."""
+    statement = (
+        select(cases)
+        .where(cases.c.state == OPEN)
+        .order_by(cases.c.first_ms, cases.c.reason, cases.c.id)
+    )
+    return [
+        {
+            "id": row.id,
+            "reason": row.reason,
+            "nonces": json.loads(row.nonces),
+            "positions": json.loads(row.positions),
+            "member": row.member,
+            "offer": row.offer,
+            "first_ms": row.first_ms,
+            "opened_ms": row.opened_ms,
+        }
+        for row in await connection.execute(statement)
+    ]

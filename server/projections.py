@@ -1,0 +1,228 @@
+"""Judges what came in, off the ingest path, and folds it into events, stock and cases.
+
+One step takes the next entries of one ledger in one transaction: rows for the events, the judge
+over every member concerned with all their events on all ledgers, revisions for what changed, cases,
+stock, and the cursor. A step that fails leaves everything as it was. What is folded here can be
+dropped and folded again; judgements stay, and a rebuild that finds the same adds no revision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from ledger.entry import Kind
+from server.bench import Bench
+from server.database import Database
+from server.errors import Overloaded
+from server.facts import Event, Position
+from server.folding import Chunk, next_chunk, row_of, told
+from server.judge import original_position
+from server.known import card_histories, pieces
+from server.offers import OfferBook
+from server.schema import FOLDED, cursors, events, judgements, ledgers
+from server.stock import close_leases
+
+_JUDGE_LOCK: Final = 0x6A7564
+
+
+class Projector:
+    """Brings the folded tables up to what is stored."""
+
+    def __init__(self, database: Database, book: OfferBook, now_ms: Callable[[], int]) -> None:
+        """Reads and writes ``database``; ``now_ms`` dates judgements."""
+        self._database = database
+        self._book = book
+        self._now_ms = now_ms
+
+    async def step(self, ledger: str | None = None) -> int:
+        """Takes the next entries of one ledger.
+
+        Args:
+            ledger: which one; absent, the first that has something to judge.
+
+        Returns:
+            How many entries were taken; 0 when nothing is left, or another server is at it.
+        """
+        async with self._database.writing() as connection:
+            if not await self._database.exclusive(connection, _JUDGE_LOCK):
+                return 0
+            chunk, taken = await _next(connection, ledger)
+            if chunk is None:
+                return 0
+            bench = await self._bench(connection)
+            concerned = await _fold(bench, chunk)
+            await bench.judge(concerned.members, concerned.alone)
+            return taken
+
+    async def catch_up(self, ledger: str | None = None) -> int:
+        """Steps until nothing is left; returns how many entries were taken."""
+        total = 0
+        while taken := await self.step(ledger):
+            total += taken
+        return total
+
+    async def rebuild(self) -> int:
+        """Drops what is folded and folds it again from the stored entries, in one transaction.
+
+        Everything is folded before anything is judged, so that no half-known state is signed: a
+        judgement that comes out the same has no new revision.
+
+        Returns:
+            How many entries were folded.
+        """
+        total = 0
+        async with self._database.writing() as connection:
+            if not await self._database.exclusive(connection, _JUDGE_LOCK):
+                raise Overloaded("another server is judging; try again", retry_after_s=5)
+            for table in FOLDED:
+                await connection.execute(delete(table))
+            bench = await self._bench(connection)
+            alone: list[Event] = []
+            while True:
+                chunk, taken = await _next(connection, None)
+                if chunk is None:
+                    break
+                alone += (await _fold(bench, chunk)).alone
+                total += taken
+            members = await connection.scalars(select(events.c.member).distinct())
+            await bench.judge(set(members), await _still_alone(connection, alone))
+        return total
+
+    async def _bench(self, connection: AsyncConnection) -> Bench:
+        published = await self._book.read(connection)
+        return Bench(self._database, connection, published, self._now_ms())
+
+
+@dataclass(frozen=True, slots=True)
+class _Concerned:
+    """Whom the events of a chunk concern: members, and events that belong to none."""
+
+    members: set[str]
+    alone: list[Event]
+
+
+async def _next(
+    connection: AsyncConnection, ledger: str | None
+) -> tuple[Chunk, int] | tuple[None, int]:
+    """The next chunk, its ledger's cursor already moved behind it."""
+    statement = (
+        select(ledgers.c.log, cursors.c.next_seq, cursors.c.bound_ms, ledgers.c.created_ms)
+        .join(cursors, cursors.c.log == ledgers.c.log, isouter=True)
+        .where(ledgers.c.size > func.coalesce(cursors.c.next_seq, 0))
+        .order_by(ledgers.c.received_ms)
+        .limit(1)
+    )
+    if ledger is not None:
+        statement = statement.where(ledgers.c.ledger == ledger)
+    row = (await connection.execute(statement)).one_or_none()
+    if row is None:
+        return None, 0
+    start = row.next_seq or 0
+    bound_ms = row.created_ms if row.bound_ms is None else row.bound_ms
+    chunk = await next_chunk(connection, row.log, start, bound_ms)
+    assert chunk is not None, "a ledger's size is beyond its entries"
+    await connection.execute(delete(cursors).where(cursors.c.log == chunk.log))
+    place = {"log": chunk.log, "next_seq": chunk.next_seq, "bound_ms": chunk.bound_ms}
+    await connection.execute(insert(cursors), place)
+    return chunk, chunk.next_seq - start
+
+
+async def _fold(bench: Bench, chunk: Chunk) -> _Concerned:
+    """Adds the rows of a chunk; nothing is judged yet."""
+    connection = bench.connection
+    found = told(chunk.events)
+    owners = await _owners(connection, found)
+    await _insert(bench, chunk, found, owners)
+    claimed = await _claim_voids(connection, {str(e.position): owners[e.position] for e in found})
+    await close_leases(connection, chunk.log, chunk.events)
+    members = (set(owners.values()) | claimed) - {""}
+    return _Concerned(members, [event for event in found if not owners[event.position]])
+
+
+async def _owners(connection: AsyncConnection, found: list[Event]) -> dict[Position, str]:
+    """The member of each event: its own word, its card's, or that of the entry it voids."""
+    histories = await card_histories(connection, {event.text("card") for event in found})
+    owners = {event.position: event.text("member") for event in found}
+    for event in found:
+        if event.kind == Kind.MANUAL and not owners[event.position]:
+            held = histories.get(event.text("card"))
+            owners[event.position] = held[-1][1].member if held else ""
+    for event in found:
+        if event.kind == Kind.VOID:
+            original = original_position(event)
+            known = owners.get(original)
+            owners[event.position] = (
+                await _member_at(connection, original) if known is None else known
+            )
+    return owners
+
+
+async def _member_at(connection: AsyncConnection, position: Position) -> str:
+    statement = (
+        select(events.c.member)
+        .join(ledgers, ledgers.c.log == events.c.log)
+        .where(ledgers.c.ledger == position.ledger, events.c.seq == position.seq)
+    )
+    return await connection.scalar(statement) or ""
+
+
+async def _insert(
+    bench: Bench, chunk: Chunk, found: list[Event], owners: Mapping[Position, str]
+) -> None:
+    """Adds rows, with the verdicts that earlier foldings have signed already."""
+    if not found:
+        return
+    signed = await _signed(bench.connection, chunk.log, found[0].seq, chunk.next_seq)
+    rows = []
+    for event in found:
+        row = row_of(chunk.log, event, owners[event.position], bench.published)
+        if event.seq in signed:
+            last = signed[event.seq]
+            row |= {"verdict": last.verdict, "reasons": last.reasons}
+            row["counterpart"] = last.counterpart
+        bench.rows[event.position] = row
+        rows.append(row)
+    await bench.connection.execute(insert(events), rows)
+
+
+async def _signed(connection: AsyncConnection, log: int, start: int, stop: int) -> dict[int, Any]:
+    """The newest judgement of each of some positions."""
+    statement = (
+        select(judgements)
+        .where(judgements.c.log == log, judgements.c.seq >= start, judgements.c.seq < stop)
+        .order_by(judgements.c.revision)
+    )
+    return {row.seq: row for row in await connection.execute(statement)}
+
+
+async def _claim_voids(connection: AsyncConnection, owners: Mapping[str, str]) -> set[str]:
+    """Gives voids that came before their original the member that they were waiting for."""
+    waiting: list[Any] = []
+    for some in pieces(sorted(owners)):
+        statement = select(events.c.log, events.c.seq, events.c.original).where(
+            events.c.original.in_(some), events.c.member == ""
+        )
+        waiting += (await connection.execute(statement)).all()
+    for row in waiting:
+        await connection.execute(
+            update(events)
+            .where(events.c.log == row.log, events.c.seq == row.seq)
+            .values(member=owners[row.original])
+        )
+    return {owners[row.original] for row in waiting}
+
+
+async def _still_alone(connection: AsyncConnection, found: list[Event]) -> list[Event]:
+    """Of events that belonged to no member, those that nobody has claimed since."""
+    rows = await connection.execute(
+        select(ledgers.c.ledger, events.c.seq)
+        .join(ledgers, ledgers.c.log == events.c.log)
+        .where(events.c.member == "")
+    )
+    unclaimed = {Position(row.ledger, row.seq) for row in rows}
+    return [event for event in found if event.position in unclaimed]
