@@ -111,6 +111,7 @@ def environment(language: Language, *packages: str) -> Environment:
     # The i18n extension adds this method at run time; the environment's type does not know it.
     env.install_gettext_callables(words.gettext, words.ngettext, newstyle=True)  # type: ignore[attr-defined]
     env.globals["language"] = language
+    env.globals["month"] = words.month
     env.filters["date"] = words.date
     env.filters["full_date"] = words.full_date
     env.filters["clock"] = words.clock

@@ -22,6 +22,7 @@ from terminal.web.view import (
     Lamp,
     Text,
     bands,
+    demo_date,
     lamps,
     offer_title,
     reader_good,
@@ -105,6 +106,7 @@ class CounterScene:
     position: str
     shift: str
     bands: tuple[Band, ...]
+    demo_date: str
     lamps: tuple[Lamp, ...]
     card: Text | None
     used: tuple[str, ...]
@@ -151,6 +153,7 @@ def scene(desk: Desk, language: Language) -> CounterScene:
         position=view.position,
         shift=_shift(desk, words),
         bands=bands(view, words),
+        demo_date=demo_date(view, words),
         lamps=lamps(view, words),
         card=_card(view.card, words) if view.card else None,
         used=_used(desk, words),
@@ -407,9 +410,9 @@ def _totals(desk: Desk, language: Language) -> tuple[tuple[str, int], ...]:
 def _day(desk: Desk, words: Wording) -> tuple[tuple[str, int], ...]:
     totals, _ = desk.books.totals, words.gettext
     return (
-        (_("redeemed"), totals.redeemed),
-        (_("voids"), totals.voided),
-        (_("declined"), totals.declined),
+        (_("given"), totals.redeemed),
+        (_("voided"), totals.voided),
+        (_("refused"), totals.declined),
     )
 
 

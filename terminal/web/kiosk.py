@@ -17,6 +17,7 @@ from terminal.web.view import (
     Band,
     Text,
     bands,
+    demo_date,
     offer_title,
     reader_good,
     text_for_member,
@@ -65,6 +66,7 @@ class KioskScene:
     venue: str
     offer: str
     bands: tuple[Band, ...]
+    demo_date: str
     sound: str = ""
     sound_key: str = ""
     shown: str = ""
@@ -148,6 +150,7 @@ class KioskScreen:
             venue=venue_name(self._view, language),
             offer=offer_title(self._view.offer, language),
             bands=bands(self._view, wording(language)),
+            demo_date=demo_date(self._view, wording(language)),
             sound=SOUNDS.get(look.state, ""),
             sound_key=look.key,
             shown=look.shown,

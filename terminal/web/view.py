@@ -53,7 +53,7 @@ class Band:
     """A strip across the page that tells of a condition, not of a tap.
 
     Attributes:
-        kind: ``offline``, ``demo`` or ``practice``.
+        kind: ``offline`` or ``practice``.
     """
 
     kind: str
@@ -115,16 +115,20 @@ def reader_good(reader: ReaderShown) -> bool:
 
 
 def bands(view: PositionView, words: Words) -> tuple[Band, ...]:
-    """The strips that hold now: demo date, practice mode, no connection."""
+    """The strips that hold now: practice mode, no connection."""
     found = []
     if view.practice:
         found.append(Band("practice", words.gettext("Practice mode: nothing counts")))
-    if view.demo:
-        text = words.gettext("Demo date %(date)s") % {"date": words.full_date(view.now_ms)}
-        found.append(Band("demo", text))
     if not view.link.connected:
         found.append(Band("offline", _offline_text(view.link, words)))
     return tuple(found)
+
+
+def demo_date(view: PositionView, words: Words) -> str:
+    """The date of the demo's own clock, on every page of a demo; empty elsewhere."""
+    if not view.demo:
+        return ""
+    return words.gettext("Demo date %(date)s") % {"date": words.full_date(view.now_ms)}
 
 
 def _offline_text(link: LinkShown, words: Words) -> str:
