@@ -6,6 +6,8 @@ entry written; its size is bounded, whatever the length of the ledger.
 
 from __future__ import annotations
 
+from array import array
+from bisect import bisect_left
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -83,8 +85,11 @@ class Daybook:
 
     def __init__(self) -> None:
         self._pages: dict[str, Page] = {}
-        self.signed = 0
-        self.size = 0
+        self._signed: array[int] = array("Q")
+
+    def signed(self, size: int | None = None) -> int:
+        """How many redemptions and voids stand in the first ``size`` entries, or in all."""
+        return len(self._signed) if size is None else bisect_left(self._signed, size)
 
     def page(self, position: str) -> Page:
         """The fold of a position, empty at first."""
@@ -92,9 +97,9 @@ class Daybook:
 
     def apply(self, seq: int, entry: Entry) -> None:
         """Folds the next entry of the ledger."""
-        self.size = seq + 1
         kind = str(entry.get("kind", ""))
-        self.signed += kind in {Kind.REDEEM, Kind.VOID}
+        if kind in {Kind.REDEEM, Kind.VOID}:
+            self._signed.append(seq)
         page = self.page(str(entry.get("position", "")))
         if kind == Kind.OPEN:
             ts_ms = _number(entry, "ts_ms")

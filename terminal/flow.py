@@ -10,7 +10,7 @@ not be there, so the nonce stays noted, and once the log is recovered it says wh
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -111,6 +111,24 @@ class TapFlow:
         with self._writer.turn:
             answer = self._decide(order, card, installed, prepared)
         return replace(answer, own_ms=(time.perf_counter_ns() - started_ns) / 1e6)
+
+    def preview(
+        self, order: TapOrder, presented: Presented, offers: Sequence[Offer]
+    ) -> list[tuple[Offer, Decision]]:
+        """Dry runs of many offers for one card: nothing is asked of the server or written."""
+        now, installed = self._facts.time.now(), self._facts.installed
+        card = card_view(presented, installed.cards, self._today(order, installed, now))
+        member = card.member.ref if card.member else ""
+        found = []
+        with self._writer.turn:
+            ready = self._writer.ready
+            for offer in offers:
+                asked = replace(order, offer=offer.id, simulate=True)
+                usage = self._writer.usage.view(member, offer)
+                state = self._state(asked, offer, installed, now, None, Prepared(), ledger_ok=ready)
+                decision = decide(_request(asked, card), offer, usage, state, now.now_ms)
+                found.append((offer, decision))
+        return found
 
     def _decide(
         self, order: TapOrder, card: CardView, installed: Installed, prepared: Prepared

@@ -16,9 +16,9 @@ from ledger.errors import LogFault
 from ledger.log import canonical
 from ledger.log.merkle import leaf_hash
 from ledger.log.store import LogStore
+from ledger.rules.leases import LeaseBook
 from ledger.rules.usage import Usage
 from terminal.daybook import Daybook
-from terminal.leases import LeaseBook
 
 #: Opens the log through recovery; called at start and after every fault.
 OpenLog = Callable[[], LogStore]

@@ -1,0 +1,54 @@
+"""What a running terminal is made of; ``terminal.composition`` fills it from a home."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from readers.connection import CardConnection
+from readers.supervision import CardReader
+from terminal.corrections import Corrections
+from terminal.courier import Courier
+from terminal.flow import TapFlow
+from terminal.journal import Journal
+from terminal.presenting import Presented
+from terminal.shift import Shifts
+from terminal.state import TerminalFacts
+from terminal.stock import StockDesk
+from terminal.supervisors import Supervisors
+from terminal.writer import LedgerWriter
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """One of each, wired.
+
+    Attributes:
+        ledger: ledger id.
+        origin: its origin.
+        name: what people call the terminal.
+        demo: pages show the demo's date; test keys are accepted.
+        present: authenticates a powered card.
+        new_nonce: a fresh ULID.
+        verdicts: the server's newest judgement of each entry that it has judged.
+        closing: what to close after the ledger.
+    """
+
+    ledger: str
+    origin: str
+    name: str
+    demo: bool
+    writer: LedgerWriter
+    facts: TerminalFacts
+    journal: Journal
+    flow: TapFlow
+    corrections: Corrections
+    shifts: Shifts
+    stock: StockDesk
+    supervisors: Supervisors
+    courier: Courier
+    readers: Sequence[CardReader]
+    present: Callable[[CardConnection], Presented]
+    new_nonce: Callable[[], str]
+    verdicts: Callable[[], Mapping[int, str]]
+    closing: Sequence[Callable[[], None]] = ()

@@ -1,0 +1,397 @@
+"""The running terminal: one writer, its positions and readers, and what they may be asked.
+
+``terminal.composition.open_terminal`` builds one from a home. It fulfils
+``terminal.surface.TerminalSurface``; every method may be called from any thread.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from ledger.codes import Code
+from ledger.rules.offer import Offer
+from ledger.rules.terms import SnapshotAge
+from ledger.rules.windows import local_day
+from terminal import views
+from terminal.answers import (
+    OfferChoice,
+    OfferShown,
+    Phase,
+    PositionView,
+    ReaderShown,
+    RecentTap,
+    ShiftShown,
+    SyncAnswer,
+    TapAnswer,
+    TerminalStatus,
+    Totals,
+    Unshown,
+)
+from terminal.clock import Moment
+from terminal.corrections import VoidOrder
+from terminal.errors import NoCard, PositionUnknown, RequestInvalid
+from terminal.flow import TapOrder
+from terminal.parts import Parts
+from terminal.position import Position
+from terminal.presenting import Presented
+from terminal.reception import Reception
+from terminal.requests import (
+    COMPANIONS_MAX,
+    QUANTITY_MAX,
+    WAIT_MS_MAX,
+    check_evidence,
+    check_name,
+    check_nonce,
+    check_number,
+    check_reason,
+)
+from terminal.state import card_view
+from terminal.tapdesk import TapDesk
+from terminal.unshown import resolve
+
+#: A list of choices is made anew at least this often: windows open and close.
+CHOICES_AGE_MS: Final = 15_000
+
+
+class TerminalService:
+    """One terminal. ``start`` begins to serve; ``close`` ends it in order."""
+
+    def __init__(self, parts: Parts, positions: Sequence[Position]) -> None:
+        self.parts = parts
+        self._positions = {position.id: position for position in positions}
+        self._desk = TapDesk(parts)
+        self._reception = Reception(positions, self._desk, parts.facts.time)
+        self._callbacks: set[Callable[[str], None]] = set()
+        self._lock = threading.Lock()
+        self._choices: dict[str, tuple[object, tuple[OfferChoice, ...]]] = {}
+
+    def start(self) -> None:
+        """Finds out what an interruption hid, then starts readers and courier."""
+        for name, held in self._positions.items():
+            found = resolve(name, self.parts, held.config.venue)
+            if found is not None:
+                self._desk.unshown[name] = found
+        for reader in self.parts.readers:
+            reader.start(self._reception)
+        self.parts.courier.start()
+
+    def close(self) -> None:
+        """Stops readers, then the courier, then closes the ledger; a second call is harmless."""
+        for position in self._positions.values():
+            position.disarm()
+        for reader in self.parts.readers:
+            reader.stop()
+        self.parts.courier.stop()
+        self.parts.writer.close()
+        for close in self.parts.closing:
+            close()
+        self.parts.journal.close()
+
+    # What pages see.
+
+    def positions(self) -> tuple[str, ...]:
+        """See ``TerminalSurface.positions``."""
+        return tuple(self._positions)
+
+    def subscribe(self, callback: Callable[[str], None]) -> Callable[[], None]:
+        """See ``TerminalSurface.subscribe``."""
+        with self._lock:
+            self._callbacks.add(callback)
+
+        def end() -> None:
+            with self._lock:
+                self._callbacks.discard(callback)
+
+        return end
+
+    def notify(self, position: str) -> None:
+        """Tells every subscriber that a position's view changed."""
+        with self._lock:
+            callbacks = tuple(self._callbacks)
+        for callback in callbacks:
+            callback(position)
+
+    def touch_all(self) -> None:
+        """Something that every page shows has changed: link, clock, snapshot."""
+        for position in self._positions.values():
+            position.touch()
+
+    def snapshot_view(self, position: str) -> PositionView:
+        """See ``TerminalSurface.snapshot_view``."""
+        held = self._position(position)
+        parts, now = self.parts, self.parts.facts.time.now()
+        installed, link = parts.facts.installed, parts.facts.link
+        venue = installed.venue(held.config.venue)
+        session = held.session(now.boot_ms)
+        phase, since_ms, answer = held.shown()
+        closed = self._closed_code()
+        card = None
+        if session is not None:
+            today = local_day(now.now_ms, venue.zone).isoformat()
+            card = views.card_shown(session, card_view(session.presented, installed.cards, today))
+        with parts.writer.turn:
+            size, signed = parts.writer.size, parts.writer.daybook.signed()
+            confirmed = parts.writer.daybook.signed(link.acknowledged)
+        return PositionView(
+            position=position,
+            profile=held.config.profile,
+            venue=venue.id,
+            venue_name=venue.name or venue.id,
+            venue_name_en=venue.name_en or venue.name or venue.id,
+            phase=Phase.CLOSED if closed else phase,
+            since_ms=since_ms,
+            now_ms=now.now_ms,
+            reader=held.reader(),
+            link=views.link_shown(
+                link, size, parts.facts.snapshot_age(now).value, now, parts.courier.progress
+            ),
+            size=size,
+            signed=signed,
+            confirmed=confirmed,
+            offer=self._own_offer(held, now),
+            card=card,
+            choices=self._cached_choices(held, now),
+            answer=answer,
+            unshown=self._desk.unshown.get(position),
+            shift=parts.shifts.current(position),
+            closed_code=closed,
+            demo=parts.demo,
+            revision=held.revision,
+        )
+
+    def card_present(self, position: str) -> bool:
+        """See ``TerminalSurface.card_present``."""
+        boot_ms = self.parts.facts.time.now().boot_ms
+        return self._position(position).session(boot_ms) is not None
+
+    def choices(self, position: str) -> list[OfferChoice]:
+        """See ``TerminalSurface.choices``."""
+        held = self._position(position)
+        now = self.parts.facts.time.now()
+        if held.session(now.boot_ms) is None:
+            raise NoCard("no card is at hand; tap one first. Nothing was recorded")
+        return list(self._cached_choices(held, now))
+
+    def recent(self, position: str, limit: int = 20) -> list[RecentTap]:
+        """See ``TerminalSurface.recent``."""
+        held, parts = self._position(position), self.parts
+        place = parts.shifts.place(position, held.config.venue)
+        verdicts, link = parts.verdicts(), parts.facts.link
+        with parts.writer.turn:
+            acts = list(reversed(parts.writer.daybook.page(position).acts.values()))[:limit]
+            return views.recent_shown(
+                acts,
+                parts.facts.installed,
+                place,
+                parts.facts.time.now(),
+                parts.facts.time.clock.boot_id(),
+                link.acknowledged,
+                verdicts,
+            )
+
+    def totals(self, position: str) -> Totals:
+        """See ``TerminalSurface.totals``."""
+        return self.parts.shifts.totals(self._position(position).id)
+
+    def status(self) -> TerminalStatus:
+        """See ``TerminalSurface.status``."""
+        parts, now = self.parts, self.parts.facts.time.now()
+        installed = parts.facts.installed
+        with parts.writer.turn:
+            size, fault = parts.writer.size, parts.writer.fault
+            root = parts.writer.log.root.hex() if not fault else ""
+        link = views.link_shown(
+            parts.facts.link,
+            size,
+            parts.facts.snapshot_age(now).value,
+            now,
+            parts.courier.progress,
+        )
+        healths = [reader.health for reader in parts.readers]
+        return TerminalStatus(
+            ledger=parts.ledger,
+            terminal=parts.name,
+            origin=parts.origin,
+            size=size,
+            root=root,
+            boot=parts.facts.time.clock.boot_id(),
+            now_ms=now.now_ms,
+            link=link,
+            readers=tuple(ReaderShown(one.name, one.state.value, one.detail) for one in healths),
+            positions=self.positions(),
+            fault=fault,
+            offers=len(installed.catalogue.offers),
+            cards=len(installed.cards),
+            snapshot_version=installed.version,
+        )
+
+    # What is asked of it.
+
+    def tap(
+        self,
+        position: str,
+        offer: str,
+        nonce: str,
+        *,
+        quantity: int = 1,
+        companions: int = 0,
+        evidence: Mapping[str, str] | None = None,
+        supervisor: str = "",
+        supervisor_pin: str = "",
+        reason: str = "",
+        simulate: bool = False,
+        wait_ms: int = 0,
+    ) -> TapAnswer:
+        """See ``TerminalSurface.tap``."""
+        held = self._position(position)
+        check_nonce(nonce)
+        check_number(wait_ms, "wait_ms", 0, WAIT_MS_MAX)
+        wanted = check_name(offer, "offer") or held.config.offer
+        if not wanted:
+            raise RequestInvalid("is required; `redcard offers list` shows them", field="offer")
+        order = TapOrder(
+            place=self.parts.shifts.place(position, held.config.venue),
+            profile=held.profile,
+            offer=wanted,
+            nonce=nonce,
+            quantity=check_number(quantity, "quantity", 1, QUANTITY_MAX),
+            companions=check_number(companions, "companions", 0, COMPANIONS_MAX),
+            evidence=check_evidence(evidence),
+            supervisor=check_name(supervisor, "supervisor"),
+            supervisor_ok=self._desk.proved(held, supervisor, supervisor_pin),
+            reason=check_reason(reason),
+            simulate=simulate,
+        )
+        return self._desk.run(held, order, self._desk.card_for(held, order, wait_ms))
+
+    def void(
+        self,
+        position: str,
+        nonce: str,
+        *,
+        reason: str,
+        void_nonce: str = "",
+        supervisor: str = "",
+        supervisor_pin: str = "",
+    ) -> TapAnswer:
+        """See ``TerminalSurface.void``."""
+        held = self._position(position)
+        order = VoidOrder(
+            place=self.parts.shifts.place(position, held.config.venue),
+            profile=held.profile,
+            nonce=check_nonce(nonce),
+            void_nonce=check_nonce(void_nonce or self.parts.new_nonce(), "void_nonce"),
+            reason=check_reason(reason),
+            supervisor=check_name(supervisor, "supervisor"),
+            supervisor_ok=self._desk.proved(held, supervisor, supervisor_pin),
+        )
+        answer = self.parts.corrections.void(order)
+        self.parts.courier.nudge()
+        self.touch_all()
+        return answer
+
+    def outcome_of(self, nonce: str) -> TapAnswer | None:
+        """See ``TerminalSurface.outcome_of``."""
+        return self.parts.flow.recorded(check_nonce(nonce))
+
+    def dismiss(self, position: str) -> None:
+        """See ``TerminalSurface.dismiss``."""
+        held = self._position(position)
+        self._desk.settle(held, held.clear(self.parts.facts.time.now().now_ms))
+
+    def last_unshown(self, position: str) -> Unshown | None:
+        """See ``TerminalSurface.last_unshown``."""
+        return self._desk.unshown.get(self._position(position).id)
+
+    def acknowledge(self, position: str, nonce: str) -> None:
+        """See ``TerminalSurface.acknowledge``."""
+        self._desk.acknowledge(self._position(position), check_nonce(nonce))
+
+    def sync_now(self) -> SyncAnswer:
+        """See ``TerminalSurface.sync_now``."""
+        return self.parts.courier.sync_now()
+
+    def open_shift(self, position: str, operator: str) -> ShiftShown:
+        """See ``TerminalSurface.open_shift``."""
+        held = self._position(position)
+        shift = self.parts.shifts.open(position, held.config.venue, operator)
+        self.parts.courier.nudge()
+        held.touch()
+        return shift
+
+    def close_shift(self, position: str) -> Totals:
+        """See ``TerminalSurface.close_shift``."""
+        held = self._position(position)
+        totals = self.parts.shifts.close(position, held.config.venue)
+        self.parts.courier.nudge()
+        held.touch()
+        return totals
+
+    # Inside.
+
+    def _position(self, name: str) -> Position:
+        held = self._positions.get(name)
+        if held is None:
+            known = ", ".join(self._positions)
+            raise PositionUnknown(f"no position {name!r}; terminal.toml has {known}")
+        return held
+
+    def _own_offer(self, held: Position, now: Moment) -> OfferShown | None:
+        """The offer that a kiosk redeems, with what is left of it here."""
+        name, installed = held.config.offer, self.parts.facts.installed
+        if not name:
+            return None
+        offer, left = installed.offer(name), None
+        if isinstance(offer, Offer):
+            with self.parts.writer.turn:
+                left = self.parts.stock.left(offer, installed.venue(held.config.venue), now)
+        return views.offer_shown(name, installed, left)
+
+    def _closed_code(self) -> str:
+        """The code for which no tap can be served now, empty if taps are served."""
+        facts, now = self.parts.facts, self.parts.facts.time.now()
+        if self.parts.writer.fault:
+            return Code.T06.value
+        if facts.link.revoked or facts.link.quarantined:
+            return Code.T01.value
+        if not now.clock_ok:
+            return Code.T03.value
+        return Code.T02.value if facts.snapshot_age(now) is SnapshotAge.LOCKED else ""
+
+    def _cached_choices(self, held: Position, now: Moment) -> tuple[OfferChoice, ...]:
+        """The list for the card at hand, made anew only when something it rests on changed."""
+        session, facts = held.session(now.boot_ms), self.parts.facts
+        if session is None:
+            return ()
+        rests_on = (
+            session.presented,
+            facts.installed,
+            facts.link.connected(now.boot_ms),
+            self.parts.writer.size,
+            now.now_ms // CHOICES_AGE_MS,
+        )
+        cached = self._choices.get(held.id)
+        if cached is None or cached[0] != rests_on:
+            cached = (rests_on, self._make_choices(held, session.presented, now))
+            self._choices[held.id] = cached
+        return cached[1]
+
+    def _make_choices(
+        self, held: Position, presented: Presented, now: Moment
+    ) -> tuple[OfferChoice, ...]:
+        installed = self.parts.facts.installed
+        venue = installed.venue(held.config.venue)
+        offers = installed.catalogue.at(venue)
+        order = TapOrder(
+            place=self.parts.shifts.place(held.id, venue.id),
+            profile=held.profile,
+            offer="",
+            nonce="dry-run",
+            simulate=True,
+        )
+        previews = self.parts.flow.preview(order, presented, offers)
+        with self.parts.writer.turn:
+            left = {one.id: self.parts.stock.left(one, venue, now) for one in offers}
+        return views.choices_shown(previews, installed, left)
