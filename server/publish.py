@@ -1,0 +1,350 @@
+"""Publishes what all terminals share, as a TUF repository; the one importer of ``tuf``.
+
+Root and targets are signed by custodians, two of three, whose keys are offline. The server itself
+holds the keys of timestamp, snapshot and of two delegations: ``offers`` (offers and venues) and
+``status`` (roster). Versions only rise. Files are static and consistent: a version once named never
+changes, the timestamp is put in place last. The timestamp carries the server's time in
+``redcard_signed_ms``, by which terminals judge ages and expiry.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from securesystemslib.signer import Key, Signature, Signer, SSlibKey
+from tuf.api.metadata import (
+    DelegatedRole,
+    Delegations,
+    Metadata,
+    MetaFile,
+    Role,
+    Root,
+    Snapshot,
+    TargetFile,
+    Targets,
+    Timestamp,
+)
+from tuf.api.serialization.json import CanonicalJSONSerializer, JSONSerializer
+
+from keys.keystore import KeyStore
+from server.errors import HomeInvalid, PublicationRefused
+from sync.metadata import canonical
+from sync.trust import SIGNED_MS_FIELD
+
+#: Offline roles: how many custodians there are, and how many must agree.
+CUSTODIANS: Final = 3
+CUSTODIANS_THRESHOLD: Final = 2
+#: Online roles and delegations with the paths they may speak for.
+DELEGATIONS: Final = {"offers": ["offers/*"], "status": ["status/*", "status/deltas/*"]}
+ONLINE_ROLES: Final = ("timestamp", "snapshot", *DELEGATIONS)
+
+ROOT_LIFE_DAYS: Final = 730
+TARGETS_LIFE_DAYS: Final = 365
+ONLINE_LIFE_DAYS: Final = 90
+TIMESTAMP_LIFE_DAYS: Final = 7
+#: A timestamp older than this is signed anew when somebody asks for it.
+TIMESTAMP_AGE_MS_MAX: Final = 5_000
+#: Versions of a target that stay on the disk, so that a slow download can end.
+TARGET_VERSIONS_KEPT: Final = 3
+_DAY_MS: Final = 86_400_000
+
+
+def key_name(role: str) -> str:
+    """Name in the server's key store of an online role's key."""
+    return f"tuf-{role}"
+
+
+class StoreSigner(Signer):
+    """One Ed25519 key of a key store as a signer of metadata."""
+
+    def __init__(self, store: KeyStore, name: str) -> None:
+        """Signs with the key ``name`` of ``store``."""
+        self._store = store
+        self._name = name
+        self._key = _public(store.public_key(name))
+
+    @classmethod
+    def from_priv_key_uri(cls, *_arguments: Any, **_more: Any) -> Signer:
+        """Not offered: keys come from a store, never from a URI."""
+        raise PublicationRefused("keys come from a key store")
+
+    @property
+    def public_key(self) -> Key:
+        """The public half."""
+        return self._key
+
+    def sign(self, payload: bytes) -> Signature:
+        """Signs the canonical bytes of a metadata file."""
+        return Signature(self._key.keyid, self._store.sign(self._name, payload).hex())
+
+
+def _public(public_key: bytes) -> SSlibKey:
+    value = {"keytype": "ed25519", "scheme": "ed25519", "keyval": {"public": public_key.hex()}}
+    keyid = hashlib.sha256(canonical(value)).hexdigest()
+    return SSlibKey(keyid, "ed25519", "ed25519", {"public": public_key.hex()})
+
+
+class Repository:
+    """The folder that is served below ``/v1/tuf/``."""
+
+    def __init__(self, folder: Path, keys: KeyStore, now_ms: Callable[[], int]) -> None:
+        """Opens nothing yet.
+
+        Args:
+            folder: holds ``metadata`` and ``targets``.
+            keys: the server's key store with the online keys.
+            now_ms: server time.
+        """
+        self.folder = folder
+        self._keys = keys
+        self._now_ms = now_ms
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is a first publication."""
+        return (self.folder / "metadata" / "timestamp.json").exists()
+
+    def create(self, custodians: Sequence[KeyStore]) -> None:
+        """Makes the first version of everything, without targets.
+
+        Args:
+            custodians: three key stores, each with the keys ``root`` and ``targets``.
+
+        Raises:
+            PublicationRefused: there is one already, or not three custodians.
+        """
+        if self.exists:
+            raise PublicationRefused(f"{self.folder} is a repository already; it was left as it is")
+        if len(custodians) != CUSTODIANS:
+            raise PublicationRefused(f"a repository begins with {CUSTODIANS} custodians")
+        (self.folder / "metadata").mkdir(parents=True, exist_ok=True)
+        (self.folder / "targets").mkdir(exist_ok=True)
+        root = Root(expires=self._expiry(ROOT_LIFE_DAYS), consistent_snapshot=True)
+        for role in ("root", "targets"):
+            root.roles[role] = Role([], CUSTODIANS_THRESHOLD)
+            for custodian in custodians:
+                root.add_key(_public(custodian.public_key(role)), role)
+        for role in ("timestamp", "snapshot"):
+            root.roles[role] = Role([], 1)
+            root.add_key(_public(self._keys.public_key(key_name(role))), role)
+        self._write("root", Metadata(root), _signers(custodians, "root"))
+        targets = Targets(expires=self._expiry(TARGETS_LIFE_DAYS), delegations=self._delegations())
+        self._write("targets", Metadata(targets), _signers(custodians, "targets"))
+        for name in DELEGATIONS:
+            self._write(name, Metadata(Targets(expires=self._expiry(ONLINE_LIFE_DAYS))))
+        self._write_snapshot(Snapshot(expires=self._expiry(ONLINE_LIFE_DAYS), version=0))
+
+    def _delegations(self) -> Delegations:
+        roles: dict[str, DelegatedRole] = {}
+        keys: dict[str, Key] = {}
+        for name, paths in DELEGATIONS.items():
+            key = _public(self._keys.public_key(key_name(name)))
+            keys[key.keyid] = key
+            roles[name] = DelegatedRole(name, [key.keyid], 1, terminating=True, paths=paths)
+        return Delegations(keys, roles)
+
+    def publish(self, role: str, files: Mapping[str, bytes]) -> int:
+        """Puts targets of an online delegation in force; what is unchanged costs no version.
+
+        Args:
+            role: ``offers`` or ``status``.
+            files: whole content by target path; other targets of the role stay.
+
+        Returns:
+            The version of the role that names them.
+
+        Raises:
+            PublicationRefused: a path that the role may not speak for.
+        """
+        metadata = self._read(role)
+        if not self._set_targets(role, metadata.signed, files, DELEGATIONS[role]):
+            return int(metadata.signed.version)
+        metadata.signed.version += 1
+        metadata.signed.expires = self._expiry(ONLINE_LIFE_DAYS)
+        self._write(role, metadata)
+        self._next_snapshot()
+        return int(metadata.signed.version)
+
+    def publish_offline(self, files: Mapping[str, bytes], custodians: Sequence[KeyStore]) -> int:
+        """Puts targets in force that only custodians may sign, such as ``ca_keys.json``.
+
+        Raises:
+            PublicationRefused: fewer custodians than must agree; nothing was changed.
+        """
+        if len(custodians) < CUSTODIANS_THRESHOLD:
+            raise PublicationRefused(
+                f"{CUSTODIANS_THRESHOLD} of {CUSTODIANS} custodians must sign; nothing was changed"
+            )
+        metadata = self._read("targets")
+        if not self._set_targets("targets", metadata.signed, files, ["*"]):
+            return int(metadata.signed.version)
+        metadata.signed.version += 1
+        metadata.signed.expires = self._expiry(TARGETS_LIFE_DAYS)
+        self._write("targets", metadata, _signers(custodians, "targets"))
+        self._next_snapshot()
+        return int(metadata.signed.version)
+
+    def refresh(self) -> None:
+        """Signs a new timestamp if the last one is old, and what would expire before long."""
+        metadata = self._read("timestamp")
+        signed_ms = int(metadata.signed.unrecognized_fields[SIGNED_MS_FIELD])
+        if self._now_ms() - signed_ms < TIMESTAMP_AGE_MS_MAX:
+            return
+        soon = self._now() + timedelta(days=ONLINE_LIFE_DAYS // 2)
+        stale = [name for name in DELEGATIONS if self._read(name).signed.expires < soon]
+        for name in stale:
+            role = self._read(name)
+            role.signed.version += 1
+            role.signed.expires = self._expiry(ONLINE_LIFE_DAYS)
+            self._write(name, role)
+        if stale or self._read("snapshot").signed.expires < soon:
+            self._next_snapshot()
+        else:
+            self._write_timestamp(metadata.signed.snapshot_meta)
+
+    def root(self) -> bytes:
+        """The newest root, with which a new terminal begins.
+
+        Raises:
+            HomeInvalid: nothing was published yet.
+        """
+        return self._path("root", self._newest("root")).read_bytes()
+
+    def target(self, path: str) -> bytes | None:
+        """Content of a target now in force, ``None`` if there is none of this name."""
+        for role in ("targets", *DELEGATIONS):
+            found = self._read(role).signed.targets.get(path)
+            if found is not None:
+                return self._target_path(path, found.hashes["sha256"]).read_bytes()
+        return None
+
+    def versions(self) -> dict[str, int]:
+        """Version in force of each role."""
+        roles = ("root", "targets", "snapshot", "timestamp", *DELEGATIONS)
+        return {role: int(self._read(role).signed.version) for role in roles}
+
+    # Files.
+
+    def _set_targets(
+        self, role: str, signed: Any, files: Mapping[str, bytes], allowed: Sequence[str]
+    ) -> bool:
+        changed = False
+        for path, data in files.items():
+            self._check_path(role, path, allowed)
+            entry = TargetFile.from_data(path, data, ["sha256"])
+            before = signed.targets.get(path)
+            if before is not None and before.hashes == entry.hashes:
+                continue
+            place = self._target_path(path, entry.hashes["sha256"])
+            place.parent.mkdir(parents=True, exist_ok=True)
+            replace_file(place, data)
+            signed.targets[path] = entry
+            changed = True
+            self._prune_targets(path, place)
+        return changed
+
+    def _check_path(self, role: str, path: str, allowed: Sequence[str]) -> None:
+        parts = path.split("/")
+        plain = all(part and part not in {".", ".."} and "\\" not in part for part in parts)
+        depth = {len(pattern.split("/")) for pattern in allowed}
+        prefixes = {pattern.rpartition("/")[0] for pattern in allowed}
+        if not plain or len(parts) not in depth or path.rpartition("/")[0] not in prefixes:
+            raise PublicationRefused(f"{role} may not publish {path}")
+
+    def _target_path(self, path: str, digest: str) -> Path:
+        folder, _, name = path.rpartition("/")
+        return self.folder / "targets" / folder / f"{digest}.{name}"
+
+    def _prune_targets(self, path: str, newest: Path) -> None:
+        name = path.rpartition("/")[2]
+        held = sorted(newest.parent.glob(f"*.{name}"), key=lambda one: one.stat().st_mtime_ns)
+        older = [one for one in held if one != newest and len(one.name) == len(newest.name)]
+        for old in older[: max(0, len(older) - TARGET_VERSIONS_KEPT + 1)]:
+            old.unlink()
+
+    def _path(self, role: str, version: int) -> Path:
+        name = "timestamp.json" if role == "timestamp" else f"{version}.{role}.json"
+        return self.folder / "metadata" / name
+
+    def _newest(self, role: str) -> int:
+        versions = [
+            int(path.name.split(".", 1)[0])
+            for path in (self.folder / "metadata").glob(f"*.{role}.json")
+        ]
+        if not versions and role != "timestamp":
+            raise HomeInvalid(f"{self.folder} holds no {role}; run: redcard server init")
+        return max(versions, default=0)
+
+    def _read(self, role: str) -> Any:
+        """Metadata in force: what the timestamp leads to, not what a crash left behind."""
+        if role == "timestamp":
+            path = self._path(role, 0)
+            if not path.exists():
+                raise HomeInvalid(f"{self.folder} holds no timestamp; run: redcard server init")
+            return Metadata.from_file(str(path))
+        if role == "root":
+            return Metadata.from_file(str(self._path(role, self._newest(role))))
+        snapshot = Metadata.from_file(
+            str(self._path("snapshot", self._read("timestamp").signed.snapshot_meta.version))
+        )
+        if role == "snapshot":
+            return snapshot
+        return Metadata.from_file(
+            str(self._path(role, snapshot.signed.meta[f"{role}.json"].version))
+        )
+
+    def _write(self, role: str, metadata: Any, signers: Sequence[Signer] | None = None) -> None:
+        metadata.signatures.clear()
+        for signer in signers or [StoreSigner(self._keys, key_name(role))]:
+            metadata.sign(signer, append=True, signed_serializer=CanonicalJSONSerializer())
+        data = metadata.to_bytes(JSONSerializer(compact=False))
+        replace_file(self._path(role, metadata.signed.version), data)
+
+    def _next_snapshot(self) -> None:
+        self._write_snapshot(self._read("snapshot").signed)
+
+    def _write_snapshot(self, snapshot: Any) -> None:
+        for role in ("targets", *DELEGATIONS):
+            snapshot.meta[f"{role}.json"] = MetaFile(self._newest(role))
+        snapshot.version += 1
+        snapshot.expires = self._expiry(ONLINE_LIFE_DAYS)
+        self._write("snapshot", Metadata(snapshot))
+        self._write_timestamp(MetaFile(snapshot.version))
+
+    def _write_timestamp(self, snapshot: MetaFile) -> None:
+        version = self._read("timestamp").signed.version + 1 if self.exists else 1
+        timestamp = Timestamp(
+            version=version, expires=self._expiry(TIMESTAMP_LIFE_DAYS), snapshot_meta=snapshot
+        )
+        timestamp.unrecognized_fields[SIGNED_MS_FIELD] = self._now_ms()
+        self._write("timestamp", Metadata(timestamp))
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._now_ms() // 1000, UTC)
+
+    def _expiry(self, days: int) -> datetime:
+        return self._now() + timedelta(days=days)
+
+
+def _signers(custodians: Sequence[KeyStore], role: str) -> list[Signer]:
+    return [StoreSigner(custodian, role) for custodian in custodians]
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Puts a file in place whole or not at all, durable on return."""
+    fresh = path.with_name(f".{path.name}.new")
+    with fresh.open("wb") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
+    fresh.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
