@@ -30,7 +30,7 @@ ATR_TIMEOUT_MS: Final = 1_000
 
 
 class SocketReader:
-    """A reader that listens from construction until ``stop``.
+    """A reader that listens from construction until ``stop``, and again after ``start``.
 
     Args:
         name: the reader's name.
@@ -70,6 +70,7 @@ class SocketReader:
 
     def start(self, listener: CardListener) -> None:
         """Begins to watch."""
+        self._slot.listen()
         self._reader.start(listener)
 
     def stop(self) -> None:
@@ -86,16 +87,24 @@ class _SocketSlot:
         self._apdu_timeout_ms = apdu_timeout_ms
         self._arrival = 0
         self._cards: list[socket.socket] = []
-        self._bell, self._rope = socket.socketpair()
+        self.port = port
+        self._listens = False
+        self.listen()
+
+    def listen(self) -> None:
+        if self._listens:
+            return
         try:
-            self._listener = socket.create_server((wire.LOOPBACK, port), backlog=CARDS_MAX)
+            self._listener = socket.create_server((wire.LOOPBACK, self.port), backlog=CARDS_MAX)
         except OSError as error:
-            self._bell.close()
-            self._rope.close()
-            raise ReaderFault(f"port {port} cannot be used for a virtual reader") from error
-        self.port: int = self._listener.getsockname()[1]
-        self._bell.setblocking(False)
+            raise ReaderFault(
+                f"port {self.port} cannot be used for a virtual reader; is another one running?"
+            ) from error
+        self.port = self._listener.getsockname()[1]
         self._listener.setblocking(False)
+        self._bell, self._rope = socket.socketpair()
+        self._bell.setblocking(False)
+        self._listens = True
 
     def open(self) -> None:
         """Cards stay over a restart of the driver."""
@@ -104,6 +113,9 @@ class _SocketSlot:
         """Cards stay over a restart of the driver."""
 
     def end(self) -> None:
+        if not self._listens:
+            return
+        self._listens = False
         for one in (*self._cards, self._listener, self._bell, self._rope):
             one.close()
         self._cards.clear()

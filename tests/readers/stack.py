@@ -188,6 +188,8 @@ def socket_reader() -> Iterator[Stack]:
     yield Stack(
         "socket", ("Left", "Right"), (VpcdSlot(left.port), VpcdSlot(right.port)), (left, right)
     )
+    left.stop()
+    right.stop()
 
 
 def behind_pcscd(service: Pcscd) -> Stack:
