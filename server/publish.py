@@ -137,7 +137,7 @@ class Repository:
         self._write("targets", Metadata(targets), _signers(custodians, "targets"))
         for name in DELEGATIONS:
             self._write(name, Metadata(Targets(expires=self._expiry(ONLINE_LIFE_DAYS))))
-        self._write_snapshot(Snapshot(expires=self._expiry(ONLINE_LIFE_DAYS), version=0))
+        self._write_snapshot(Snapshot(expires=self._expiry(ONLINE_LIFE_DAYS)))
 
     def _delegations(self) -> Delegations:
         roles: dict[str, DelegatedRole] = {}
@@ -306,12 +306,13 @@ class Repository:
         replace_file(self._path(role, metadata.signed.version), data)
 
     def _next_snapshot(self) -> None:
-        self._write_snapshot(self._read("snapshot").signed)
+        snapshot = self._read("snapshot").signed
+        snapshot.version += 1
+        self._write_snapshot(snapshot)
 
     def _write_snapshot(self, snapshot: Any) -> None:
         for role in ("targets", *DELEGATIONS):
             snapshot.meta[f"{role}.json"] = MetaFile(self._newest(role))
-        snapshot.version += 1
         snapshot.expires = self._expiry(ONLINE_LIFE_DAYS)
         self._write("snapshot", Metadata(snapshot))
         self._write_timestamp(MetaFile(snapshot.version))
