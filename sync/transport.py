@@ -7,14 +7,16 @@ this protocol may be sent again.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Protocol, Self
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from sync.errors import Malformed, Unreachable
-from sync.protocol import integer
+from sync.protocol import TUF_PATH, integer
 
 if TYPE_CHECKING:
     import httpx
@@ -111,6 +113,44 @@ class MemoryTransport:
         """Nothing to give back."""
 
 
+class FolderTransport:
+    """The downlink from a directory, such as a stick that another terminal or the server filled.
+
+    Args:
+        folder: what would stand under ``/v1/tuf/`` at the server.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Reads nothing yet."""
+        self._folder = folder
+
+    def exchange(self, request: Request, *, bytes_max: int = ANSWER_BYTES_MAX) -> Response:
+        """Answers a GET under ``/v1/tuf/``; as ``Transport.exchange``."""
+        parts = unquote(request.target.removeprefix(TUF_PATH)).split("/")
+        if not request.target.startswith(TUF_PATH) or any(
+            part in {"", ".", ".."} for part in parts
+        ):
+            return Response(404, {}, b"")
+        start, stop = _span(request.headers.get("Range", ""))
+        try:
+            with self._folder.joinpath(*parts).open("rb") as file:
+                file.seek(start)
+                body = file.read(bytes_max + 1 if stop is None else stop + 1 - start)
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            return Response(404, {}, b"")
+        except OSError as error:
+            raise Unreachable(f"{self._folder} cannot be read: {error}") from error
+        return _bounded(Response(200 if stop is None else 206, {}, body), bytes_max)
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+
+def _span(header: str) -> tuple[int, int | None]:
+    found = re.fullmatch(r"bytes=([0-9]{1,15})-([0-9]{1,15})", header)
+    return (int(found.group(1)), int(found.group(2))) if found else (0, None)
+
+
 class HttpTransport:
     """HTTPS (HTTP on a loopback) with time and size limits; follows no redirects.
 
@@ -142,7 +182,7 @@ class HttpTransport:
             with self._open().stream(
                 request.method,
                 self._base_url + request.target,
-                headers=dict(request.headers),
+                headers={"Accept-Encoding": "identity", **request.headers},
                 content=request.body or None,
             ) as answer:
                 body = _read(answer, bytes_max)

@@ -7,6 +7,7 @@ import hashlib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from securesystemslib.signer._crypto_signer import CryptoSigner
 from securesystemslib.signer._key import Key
@@ -148,7 +149,7 @@ class Repository:
 
     def __call__(self, request: Request) -> Response:
         self.log.append(request)
-        data = self.files.get(request.target.removeprefix("/v1/tuf/"))
+        data = self.files.get(unquote(request.target.removeprefix("/v1/tuf/")))
         if data is None:
             return Response(404, {}, b"")
         span = request.headers.get("Range")
