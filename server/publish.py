@@ -289,14 +289,13 @@ class Repository:
             return Metadata.from_file(str(path))
         if role == "root":
             return Metadata.from_file(str(self._path(role, self._newest(role))))
-        snapshot = Metadata.from_file(
-            str(self._path("snapshot", self._read("timestamp").signed.snapshot_meta.version))
-        )
+        version = int(self._read("timestamp").signed.snapshot_meta.version)
+        snapshot: Any = Metadata.from_file(str(self._path("snapshot", version)))
         if role == "snapshot":
             return snapshot
-        return Metadata.from_file(
-            str(self._path(role, snapshot.signed.meta[f"{role}.json"].version))
-        )
+        named: Any = snapshot.signed
+        version = int(named.meta[f"{role}.json"].version)
+        return Metadata.from_file(str(self._path(role, version)))
 
     def _write(self, role: str, metadata: Any, signers: Sequence[Signer] | None = None) -> None:
         metadata.signatures.clear()
