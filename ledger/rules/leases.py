@@ -15,7 +15,7 @@ the pool when the server has admitted the void.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum, unique
 from typing import Final
@@ -28,10 +28,10 @@ REFILL_UNITS: Final = 8
 
 
 class LeaseBook:
-    """The terminal's end: a fold over its own ledger that knows the open lease of each offer."""
+    """The terminal's end: a fold over its own ledger that knows the open leases of each offer."""
 
     def __init__(self) -> None:
-        self._open: dict[str, LeaseView] = {}
+        self._open: dict[str, dict[str, LeaseView]] = {}
         self._closed: set[str] = set()
         self._spends: dict[int, tuple[str, str, int]] = {}
 
@@ -47,41 +47,42 @@ class LeaseBook:
         elif kind == Kind.VOID:
             self._give_back(entry)
 
-    def view(self, offer: str) -> LeaseView | None:
-        """The open lease of an offer, expired or not."""
-        return self._open.get(offer)
+    def view(self, offer: str, now_ms: int) -> LeaseView | None:
+        """The open lease that the next tap takes from: a usable one first, then the newest."""
+        held = self.opens(offer)
+        usable = [one for one in held if one.left and now_ms < one.expires_ms]
+        if usable:
+            return min(usable, key=lambda one: (one.expires_ms, one.lease))
+        return max(held, key=lambda one: (one.expires_ms, one.epoch, one.lease), default=None)
 
-    def views(self) -> Mapping[str, LeaseView]:
-        """All open leases by offer."""
-        return dict(self._open)
+    def opens(self, offer: str) -> tuple[LeaseView, ...]:
+        """All open leases of an offer, expired or not."""
+        return tuple(self._open.get(offer, {}).values())
 
     def _grant(self, entry: Entry, offer: str) -> None:
         lease, epoch = str(entry["lease"]), _number(entry, "lease_epoch")
-        held = self._open.get(offer)
         if lease in self._closed:
             return  # a grant that was delayed beyond its own close
-        if held is not None and held.lease == lease and epoch <= held.epoch:
+        held = self._open.setdefault(offer, {}).get(lease)
+        if held is not None and epoch <= held.epoch:
             return  # an older grant of the same lease
-        spent = held.spent if held is not None and held.lease == lease else 0
-        if held is not None and held.lease != lease:
-            self._close(held.lease, offer)
-        self._open[offer] = LeaseView(
+        spent = held.spent if held is not None else 0
+        self._open[offer][lease] = LeaseView(
             lease, epoch, _number(entry, "units"), spent, _number(entry, "expires_ms")
         )
 
     def _close(self, lease: str, offer: str) -> None:
         self._closed.add(lease)
-        held = self._open.get(offer)
-        if held is not None and held.lease == lease:
-            del self._open[offer]
+        self._open.get(offer, {}).pop(lease, None)
         self._spends = {seq: one for seq, one in self._spends.items() if one[0] != lease}
 
     def _spend(self, entry: Entry, offer: str) -> None:
-        held, lease = self._open.get(offer), str(entry["lease"])
-        if held is None or held.lease != lease:
+        lease = str(entry["lease"])
+        held = self._open.get(offer, {}).get(lease)
+        if held is None:
             return
         quantity = _number(entry, "quantity", 1)
-        self._open[offer] = replace(held, spent=held.spent + quantity)
+        self._open[offer][lease] = replace(held, spent=held.spent + quantity)
         self._spends[_number(entry, "seq")] = (lease, offer, quantity)
 
     def _give_back(self, entry: Entry) -> None:
@@ -89,8 +90,9 @@ class LeaseBook:
             return
         spend = self._spends.pop(_number(entry, "orig_seq", -1), None)
         if spend is not None:
-            held = self._open[spend[1]]
-            self._open[spend[1]] = replace(held, spent=held.spent - spend[2])
+            lease, offer, quantity = spend
+            held = self._open[offer][lease]
+            self._open[offer][lease] = replace(held, spent=held.spent - quantity)
 
 
 @unique
@@ -184,6 +186,10 @@ class StockPool:
     def free(self, part: str) -> int:
         """Units that can still be granted or held."""
         return max(0, self.total(part) - self.used(part) - self.leased(part))
+
+    def oversold(self) -> int:
+        """Units redeemed beyond the stock, over all parts."""
+        return sum(max(0, used - self.total(part)) for part, used in self._used.items())
 
     def leases(self) -> Iterator[Lease]:
         """All leases ever granted."""

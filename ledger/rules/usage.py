@@ -62,6 +62,19 @@ class UsageView:
         """Units of the offer over its whole life."""
         return sum(use.quantity for use in self.uses)
 
+    def joined(self, other: UsageView) -> UsageView:
+        """Own uses and those of a used-set together; the two must not overlap."""
+        if not other.uses and not any(other.grouped.values()):
+            return self
+        groups = {*self.grouped, *other.grouped}
+        return UsageView(
+            list(merge(self.uses, other.uses)),
+            {
+                name: list(merge(self.grouped.get(name, ()), other.grouped.get(name, ())))
+                for name in groups
+            },
+        )
+
 
 class Usage:
     """The fold. ``apply`` each entry once; look at a member with ``view``."""
@@ -91,6 +104,10 @@ class Usage:
         """Takes several entries of one ledger."""
         for entry in entries:
             self.apply(entry, ledger=ledger)
+
+    def add(self, use: Use) -> None:
+        """Takes a use of a used-set, which comes without its entry."""
+        self._insert(use, "")
 
     def view(self, member: str, offer: Offer | BrokenOffer | None) -> UsageView:
         """What a member used of an offer and of the groups that it shares limits with."""
@@ -164,17 +181,20 @@ class Usage:
             member=_text(entry, "member"),
             lease=_text(entry, "lease"),
         )
-        position = (ledger, use.seq)
-        if position in self._positions:
-            return
         nonce = _text(entry, "nonce")
-        if self._voided.get(position) == nonce:
+        if self._voided.get((ledger, use.seq)) == nonce:
             self._reversed[use.offer] = self._reversed.get(use.offer, 0) + use.quantity
+            return
+        self._insert(use, nonce)
+
+    def _insert(self, use: Use, nonce: str) -> None:
+        position = (use.ledger, use.seq)
+        if position in self._positions:
             return
         self._positions[position] = (nonce, use)
         insort(self._members.setdefault(use.member, {}).setdefault(use.offer, []), use)
         insort(self._offers.setdefault(use.offer, []), use)
-        insort(self._ledgers.setdefault(ledger, []), use, key=_seq)
+        insort(self._ledgers.setdefault(use.ledger, []), use, key=_seq)
 
     def _void(self, entry: Entry, ledger: str) -> None:
         position = (_text(entry, "orig_ledger") or ledger, _number(entry, "orig_seq", -1))

@@ -1,0 +1,207 @@
+"""Offers of a scenario in the fields of an offer file: times, durations and short spellings.
+
+The meaning is read by ``ledger.rules.catalogue``, the one reader there is; here only the ways to
+write a value are brought to its own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from ledger.rules.fields import KEYS
+from redcard.scenario.errors import DocumentInvalid
+from redcard.scenario.yaml_lines import Plain, Table
+
+#: Other ways to name a field of an offer.
+SYNONYMS: Final[Mapping[str, str]] = {
+    "name": "title",
+    "minimum_interval": "interval",
+    "min_interval": "interval",
+    "minimum_interval_minutes": "interval",
+    "min_interval_minutes": "interval",
+    "interval_minutes": "interval",
+    "re_entry": "re_entry_minutes",
+    "reentry": "re_entry_minutes",
+    "reentry_minutes": "re_entry_minutes",
+    "tolerance": "tolerance_minutes",
+    "offline_mode": "offline",
+    "mode": "offline",
+    "offline_cap": "cap",
+    "contact_phone": "phone",
+    "contact": "phone",
+    "booking_rule": "booking",
+    "price_fen": "member_price_fen",
+    "allow_identified": "identified",
+    "holiday": "holidays",
+    "session": "sessions",
+    "weekday": "weekdays",
+}
+_DURATION: Final = re.compile(r"(\d+)\s*(s|m|min|h|d)\Z")
+_UNIT_S: Final = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400}
+_SECONDS_OF_MINUTE: Final = 60
+_ONE_OR_MORE: Final = frozenset({"venues", "weekdays", "hours", "sessions", "keywords"})
+_LIMIT_SYNONYMS: Final = {"distinct_days": "days", "after": "since", "period": "per"}
+
+
+def known_offer_key(key: str) -> bool:
+    """Whether a scenario's offer may have this key."""
+    return key in KEYS or key in SYNONYMS
+
+
+def seconds(value: Plain, line: int, *, bare_s: int | None = None) -> int:
+    """A duration in seconds.
+
+    Args:
+        value: an integer and s, m, h or d, such as ``10m``; with a minus sign before it, too.
+        line: for the message.
+        bare_s: seconds that a number without a unit counts as; without it such a number is refused.
+
+    Raises:
+        DocumentInvalid: it is neither.
+    """
+    if isinstance(value, int) and not isinstance(value, bool) and bare_s is not None:
+        return value * bare_s
+    text = value if isinstance(value, str) else ""
+    sign = -1 if text.startswith("-") else 1
+    match = _DURATION.match(text.lstrip("+-"))
+    if match is None:
+        raise DocumentInvalid(f"{value!r} is no duration: write it like 10m or 12h", line=line)
+    return sign * int(match[1]) * _UNIT_S[match[2]]
+
+
+def moment(value: Plain, zone: str, line: int) -> datetime:
+    """A date and time; without an offset it is local, without a time it is midnight.
+
+    Raises:
+        DocumentInvalid: it is neither.
+    """
+    try:
+        found = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        found = None
+    if found is None:
+        raise DocumentInvalid(
+            f"{value!r} is no date and time like 2026-05-02T09:00:00+08:00", line=line
+        )
+    return found if found.tzinfo is not None else found.replace(tzinfo=ZoneInfo(zone))
+
+
+def milliseconds(value: Plain, zone: str, line: int) -> int:
+    """The same as milliseconds since the epoch."""
+    return round(moment(value, zone, line).timestamp() * 1000)
+
+
+def offer_fields(name: str, source: Table, zone: str) -> dict[str, object]:
+    """The fields of one offer in the spelling of an offer file; values may still be malformed.
+
+    A malformed value is kept: the offer then fails validation and is O10 at each tap, as it would
+    be in a signed snapshot.
+
+    Raises:
+        DocumentInvalid: an unknown key.
+    """
+    fields: dict[str, object] = {"id": name, "title": name}
+    for key, value in source.items():
+        line = source.line_of(key)
+        if not known_offer_key(key):
+            raise DocumentInvalid(f"unknown key {key} in the offer {name}", line=line)
+        plain = SYNONYMS.get(key, key)
+        fields[plain] = _kept(_READERS[plain], value, zone, line) if plain in _READERS else value
+        if plain in _ONE_OR_MORE and isinstance(value, str):
+            fields[plain] = [value]
+    if "weekdays" in fields and isinstance(fields["weekdays"], list):
+        fields["weekdays"] = [str(day)[:3].lower() for day in fields["weekdays"]]
+    return fields
+
+
+def _kept(read: Callable[[Plain, str, int], object], value: Plain, zone: str, line: int) -> object:
+    try:
+        return read(value, zone, line)
+    except DocumentInvalid:
+        return value
+
+
+def _instant(value: Plain, zone: str, line: int) -> object:
+    return moment(value, zone, line).isoformat()
+
+
+def _minutes(value: Plain, _zone: str, line: int) -> object:
+    return seconds(value, line, bare_s=_SECONDS_OF_MINUTE) // _SECONDS_OF_MINUTE
+
+
+def _duration(value: Plain, _zone: str, line: int) -> object:
+    return f"{seconds(value, line, bare_s=_SECONDS_OF_MINUTE)}s"
+
+
+def _limits(value: Plain, zone: str, line: int) -> object:
+    items = value if isinstance(value, list) else [value]
+    return [_limit(item, zone, line) if isinstance(item, Table) else item for item in items]
+
+
+def _limit(source: Table, zone: str, line: int) -> object:
+    limit: dict[str, object] = {}
+    for key, value in source.items():
+        plain = _LIMIT_SYNONYMS.get(key, key)
+        if plain not in {"count", "per", "scope", "group", "days", "within", "since", "before"}:
+            raise UnknownKey(key, source.line_of(key))
+        if plain in {"since", "before"}:
+            limit[plain] = _kept(_instant, value, zone, line)
+        elif plain == "within":
+            limit[plain] = _kept(_duration, value, zone, line)
+        else:
+            limit[plain] = value
+    return limit
+
+
+def _sessions(value: Plain, zone: str, line: int) -> object:
+    items = value if isinstance(value, list) else [value]
+    return [
+        {key: _kept(_instant, part, zone, line) for key, part in item.items()}
+        if isinstance(item, Table)
+        else item
+        for item in items
+    ]
+
+
+def _stock(value: Plain, zone: str, line: int) -> object:
+    if isinstance(value, int):
+        return {"pool": value}
+    if not isinstance(value, Table):
+        return value
+    stock: dict[str, object] = dict(value)
+    known = {"mode", "quantity", "pool", "per_venue", "per_day", "per_session", "none"}
+    for key in value:
+        if key not in known | {"leases", "lease_ttl"}:
+            raise UnknownKey(key, value.line_of(key))
+    if "lease_ttl" in value:
+        stock["lease_ttl"] = _kept(_duration, value["lease_ttl"], zone, line)
+    return stock
+
+
+def _evidence(value: Plain, _zone: str, _line: int) -> object:
+    items = value if isinstance(value, list) else [value]
+    return [{"name": item} if isinstance(item, str) else item for item in items]
+
+
+class UnknownKey(DocumentInvalid):
+    """A key inside an offer that nobody reads; never kept as a malformed value."""
+
+    def __init__(self, key: str, line: int) -> None:
+        super().__init__(f"unknown key {key}", line=line)
+
+
+_READERS: Final[Mapping[str, Callable[[Plain, str, int], object]]] = {
+    "from": _instant,
+    "until": _instant,
+    "interval": _duration,
+    "re_entry_minutes": _minutes,
+    "tolerance_minutes": _minutes,
+    "limits": _limits,
+    "sessions": _sessions,
+    "stock": _stock,
+    "evidence": _evidence,
+}

@@ -1,0 +1,100 @@
+"""YAML in which every key knows its line.
+
+Only what JSON could say, too: mappings, sequences, texts, numbers, true, false and null. Times and
+clock windows stay texts, so that ``09:30`` is never read as a number.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from redcard.scenario.errors import DocumentInvalid
+
+if TYPE_CHECKING:
+    import yaml
+
+Plain: TypeAlias = "Table | list[Plain] | str | int | float | bool | None"
+
+DEPTH_MAX: Final = 32
+
+_INTEGER: Final = re.compile(r"[-+]?[0-9]+\Z")
+_FLOAT: Final = re.compile(r"[-+]?[0-9]+\.[0-9]+\Z")
+_WORDS: Final[Mapping[str, bool | None]] = {
+    "true": True,
+    "false": False,
+    "null": None,
+    "~": None,
+    "": None,
+}
+
+
+class Table(dict[str, Plain]):
+    """A mapping that knows where it and each of its keys stand."""
+
+    def __init__(self, line: int) -> None:
+        super().__init__()
+        self.line = line
+        self.lines: dict[str, int] = {}
+
+    def line_of(self, key: str) -> int:
+        """Line of a key, or of the mapping."""
+        return self.lines.get(key, self.line)
+
+
+def load(text: str) -> Iterator[Plain]:
+    """Yields the documents of a YAML text.
+
+    Raises:
+        DocumentInvalid: not YAML, or something that JSON could not say.
+    """
+    import yaml
+
+    try:
+        for node in yaml.compose_all(text, Loader=yaml.SafeLoader):
+            if node is not None:
+                yield _plain(node, 0)
+    except yaml.MarkedYAMLError as fault:
+        mark = fault.problem_mark or fault.context_mark
+        line = mark.line + 1 if mark is not None else 1
+        raise DocumentInvalid(f"not YAML: {fault.problem or fault.context}", line=line) from None
+    except yaml.YAMLError as fault:
+        raise DocumentInvalid(f"not YAML: {fault}", line=1) from None
+
+
+def _plain(node: yaml.Node, depth: int) -> Plain:
+    import yaml
+
+    line = node.start_mark.line + 1
+    if depth > DEPTH_MAX:
+        raise DocumentInvalid("nested too deeply", line=line)
+    if isinstance(node, yaml.ScalarNode):
+        return _scalar(node)
+    if isinstance(node, yaml.SequenceNode):
+        return [_plain(item, depth + 1) for item in node.value]
+    assert isinstance(node, yaml.MappingNode)
+    table = Table(line)
+    for key_node, value_node in node.value:
+        key_line = key_node.start_mark.line + 1
+        if not isinstance(key_node, yaml.ScalarNode):
+            raise DocumentInvalid("a key must be a text", line=key_line)
+        key = str(key_node.value)
+        if key in table:
+            raise DocumentInvalid(f"the key {key} stands twice", line=key_line)
+        table[key] = _plain(value_node, depth + 1)
+        table.lines[key] = key_line
+    return table
+
+
+def _scalar(node: yaml.ScalarNode) -> Plain:
+    value = str(node.value)
+    if node.style is not None:
+        return value
+    if value.lower() in _WORDS:
+        return _WORDS[value.lower()]
+    if _INTEGER.match(value):
+        return int(value)
+    if _FLOAT.match(value):
+        return float(value)
+    return value
