@@ -184,6 +184,7 @@ class StoredLog:
     def nodes(self) -> Nodes:
         """Hashes of complete subtrees: from stored tiles where there are any, else from bytes."""
         known: dict[tuple[int, int], bytes] = {}
+        size, _ = self.checkpoint()
 
         def nodes(level: int, index: int) -> bytes:
             found = known.get((level, index))
@@ -196,7 +197,7 @@ class StoredLog:
                     return bytes(row[0])
             if level == 0:
                 first = index & ~(schema.TILE_ENTRIES - 1)
-                stop = min(first + schema.TILE_ENTRIES, self.size)
+                stop = min(first + schema.TILE_ENTRIES, size)
                 for at, leaf in enumerate(self.leaves(first, stop), first):
                     known[0, at] = leaf
                 if (0, index) not in known:

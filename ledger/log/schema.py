@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from ledger.errors import LogFault, SchemaNewer
+from ledger.log.disk import translate
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -80,6 +81,8 @@ def connect_writer(path: str | Path) -> sqlite3.Connection:
 
     Raises:
         sqlite3.Error: the file cannot be opened or is not SQLite.
+        SchemaNewer: a newer version wrote it.
+        LogFault: it is some other SQLite database.
     """
     connection = sqlite3.connect(
         str(path),
@@ -89,6 +92,8 @@ def connect_writer(path: str | Path) -> sqlite3.Connection:
     )
     try:
         connection.text_factory = bytes
+        # Before anything is set: a file that is not ours must stay as it is.
+        _version(connection, str(path))
         for pragma in (
             "trusted_schema = OFF",
             "page_size = 4096",
@@ -128,6 +133,8 @@ def connect_reader(path: Path) -> sqlite3.Connection:
                 f"{path}: cannot be read in place ({error}); copy the folder to a disk that can be"
                 " written and read it there"
             ) from error
+    except sqlite3.DatabaseError as error:
+        raise translate(error, path) from error
     try:
         return _open_reader(uri + "&immutable=1")
     except sqlite3.Error as error:

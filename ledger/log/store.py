@@ -250,6 +250,9 @@ class LogStore(StoredLog):
         except (sqlite3.Error, OSError) as error:
             lock.release()
             raise translate(error, path) from error
+        except LogFault:
+            lock.release()
+            raise
         return cls(connection, str(path), signer, lock, Reserve(place, reserve_bytes))
 
     @contextmanager
