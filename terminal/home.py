@@ -34,13 +34,17 @@ class Enrolment:
         ledger: ledger id, 26 characters ``[a-z2-7]``.
         domain: the federation's domain.
         epoch: number of this enrolment of the machine, from 1.
-        vkeys: verifier keys of the server by their use: ``receipts``, ``judgements``, ``feed``.
+        vkeys: verifier keys of the server by their use: ``witness``, ``judgements``, ``feed``.
+        recipient: age recipient of the server, for files carried by hand.
+        card_key_id: which card key is in the key store.
     """
 
     ledger: str
     domain: str
     epoch: int
     vkeys: Mapping[str, str]
+    recipient: str = ""
+    card_key_id: str = ""
 
     @property
     def origin(self) -> str:

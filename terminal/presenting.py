@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ledger.rules.terms import CardStatus
+from readers.cards.detect import identify
 from readers.cards.scheme import AuthenticatedCard, CardScheme, SchemeContext
 from readers.connection import CardConnection, Interface
 from readers.errors import (
@@ -58,10 +59,7 @@ def present(
     """
     timed = _Timed(connection)
     try:
-        for scheme in schemes:
-            if scheme.recognises(timed):
-                card = scheme.authenticate(timed, context)
-                return Presented(CardStatus.ACTIVE, card, timed.answered_ns)
+        card = identify(timed, schemes, context)
     except CardNotGenuine as error:
         return _failed(CardStatus.FAKE, error, timed)
     except SeveralCards as error:
@@ -71,7 +69,7 @@ def present(
     except ReaderError as error:
         # Torn, mute, malformed, or the reader itself: the member is asked to tap again.
         return _failed(CardStatus.UNREADABLE, error, timed)
-    return Presented(CardStatus.UNKNOWN, None, timed.answered_ns, "CardNotSupported")
+    return Presented(CardStatus.ACTIVE, card, timed.answered_ns)
 
 
 def _failed(status: CardStatus, error: ReaderError, timed: _Timed) -> Presented:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
 
 from ledger.codes import Code
 from ledger.rules.offer import Offer
@@ -29,13 +28,13 @@ from terminal.answers import (
     Totals,
     Unshown,
 )
+from terminal.choosing import ChoiceList
 from terminal.clock import Moment
 from terminal.corrections import VoidOrder
 from terminal.errors import NoCard, PositionUnknown, RequestInvalid
 from terminal.flow import TapOrder
 from terminal.parts import Parts
 from terminal.position import Position
-from terminal.presenting import Presented
 from terminal.reception import Reception
 from terminal.requests import (
     COMPANIONS_MAX,
@@ -51,9 +50,6 @@ from terminal.state import card_view
 from terminal.tapdesk import TapDesk
 from terminal.unshown import resolve
 
-#: A list of choices is made anew at least this often: windows open and close.
-CHOICES_AGE_MS: Final = 15_000
-
 
 class TerminalService:
     """One terminal. ``start`` begins to serve; ``close`` ends it in order."""
@@ -62,10 +58,10 @@ class TerminalService:
         self.parts = parts
         self._positions = {position.id: position for position in positions}
         self._desk = TapDesk(parts)
-        self._reception = Reception(positions, self._desk, parts.facts.time)
+        self.reception = Reception(positions, self._desk, parts.facts.time)
         self._callbacks: set[Callable[[str], None]] = set()
         self._lock = threading.Lock()
-        self._choices: dict[str, tuple[object, tuple[OfferChoice, ...]]] = {}
+        self._list = ChoiceList(parts)
 
     def start(self) -> None:
         """Finds out what an interruption hid, then starts readers and courier."""
@@ -74,7 +70,7 @@ class TerminalService:
             if found is not None:
                 self._desk.unshown[name] = found
         for reader in self.parts.readers:
-            reader.start(self._reception)
+            reader.start(self.reception)
         self.parts.courier.start()
 
     def close(self) -> None:
@@ -120,7 +116,7 @@ class TerminalService:
 
     def snapshot_view(self, position: str) -> PositionView:
         """See ``TerminalSurface.snapshot_view``."""
-        held = self._position(position)
+        held = self.position(position)
         parts, now = self.parts, self.parts.facts.time.now()
         installed, link = parts.facts.installed, parts.facts.link
         venue = installed.venue(held.config.venue)
@@ -140,7 +136,7 @@ class TerminalService:
             venue=venue.id,
             venue_name=venue.name or venue.id,
             venue_name_en=venue.name_en or venue.name or venue.id,
-            phase=Phase.CLOSED if closed else phase,
+            phase=Phase.CLOSED if closed and phase is Phase.IDLE else phase,
             since_ms=since_ms,
             now_ms=now.now_ms,
             reader=held.reader(),
@@ -152,7 +148,7 @@ class TerminalService:
             confirmed=confirmed,
             offer=self._own_offer(held, now),
             card=card,
-            choices=self._cached_choices(held, now),
+            choices=self._list.of(held, now),
             answer=answer,
             unshown=self._desk.unshown.get(position),
             shift=parts.shifts.current(position),
@@ -164,19 +160,19 @@ class TerminalService:
     def card_present(self, position: str) -> bool:
         """See ``TerminalSurface.card_present``."""
         boot_ms = self.parts.facts.time.now().boot_ms
-        return self._position(position).session(boot_ms) is not None
+        return self.position(position).session(boot_ms) is not None
 
     def choices(self, position: str) -> list[OfferChoice]:
         """See ``TerminalSurface.choices``."""
-        held = self._position(position)
+        held = self.position(position)
         now = self.parts.facts.time.now()
         if held.session(now.boot_ms) is None:
             raise NoCard("no card is at hand; tap one first. Nothing was recorded")
-        return list(self._cached_choices(held, now))
+        return list(self._list.of(held, now))
 
     def recent(self, position: str, limit: int = 20) -> list[RecentTap]:
         """See ``TerminalSurface.recent``."""
-        held, parts = self._position(position), self.parts
+        held, parts = self.position(position), self.parts
         place = parts.shifts.place(position, held.config.venue)
         verdicts, link = parts.verdicts(), parts.facts.link
         with parts.writer.turn:
@@ -193,7 +189,7 @@ class TerminalService:
 
     def totals(self, position: str) -> Totals:
         """See ``TerminalSurface.totals``."""
-        return self.parts.shifts.totals(self._position(position).id)
+        return self.parts.shifts.totals(self.position(position).id)
 
     def status(self) -> TerminalStatus:
         """See ``TerminalSurface.status``."""
@@ -245,7 +241,7 @@ class TerminalService:
         wait_ms: int = 0,
     ) -> TapAnswer:
         """See ``TerminalSurface.tap``."""
-        held = self._position(position)
+        held = self.position(position)
         check_nonce(nonce)
         check_number(wait_ms, "wait_ms", 0, WAIT_MS_MAX)
         wanted = check_name(offer, "offer") or held.config.offer
@@ -277,7 +273,7 @@ class TerminalService:
         supervisor_pin: str = "",
     ) -> TapAnswer:
         """See ``TerminalSurface.void``."""
-        held = self._position(position)
+        held = self.position(position)
         order = VoidOrder(
             place=self.parts.shifts.place(position, held.config.venue),
             profile=held.profile,
@@ -298,16 +294,16 @@ class TerminalService:
 
     def dismiss(self, position: str) -> None:
         """See ``TerminalSurface.dismiss``."""
-        held = self._position(position)
+        held = self.position(position)
         self._desk.settle(held, held.clear(self.parts.facts.time.now().now_ms))
 
     def last_unshown(self, position: str) -> Unshown | None:
         """See ``TerminalSurface.last_unshown``."""
-        return self._desk.unshown.get(self._position(position).id)
+        return self._desk.unshown.get(self.position(position).id)
 
     def acknowledge(self, position: str, nonce: str) -> None:
         """See ``TerminalSurface.acknowledge``."""
-        self._desk.acknowledge(self._position(position), check_nonce(nonce))
+        self._desk.acknowledge(self.position(position), check_nonce(nonce))
 
     def sync_now(self) -> SyncAnswer:
         """See ``TerminalSurface.sync_now``."""
@@ -315,7 +311,7 @@ class TerminalService:
 
     def open_shift(self, position: str, operator: str) -> ShiftShown:
         """See ``TerminalSurface.open_shift``."""
-        held = self._position(position)
+        held = self.position(position)
         shift = self.parts.shifts.open(position, held.config.venue, operator)
         self.parts.courier.nudge()
         held.touch()
@@ -323,7 +319,7 @@ class TerminalService:
 
     def close_shift(self, position: str) -> Totals:
         """See ``TerminalSurface.close_shift``."""
-        held = self._position(position)
+        held = self.position(position)
         totals = self.parts.shifts.close(position, held.config.venue)
         self.parts.courier.nudge()
         held.touch()
@@ -331,7 +327,8 @@ class TerminalService:
 
     # Inside.
 
-    def _position(self, name: str) -> Position:
+    def position(self, name: str) -> Position:
+        """One position by its name; raises PositionUnknown."""
         held = self._positions.get(name)
         if held is None:
             known = ", ".join(self._positions)
@@ -359,39 +356,3 @@ class TerminalService:
         if not now.clock_ok:
             return Code.T03.value
         return Code.T02.value if facts.snapshot_age(now) is SnapshotAge.LOCKED else ""
-
-    def _cached_choices(self, held: Position, now: Moment) -> tuple[OfferChoice, ...]:
-        """The list for the card at hand, made anew only when something it rests on changed."""
-        session, facts = held.session(now.boot_ms), self.parts.facts
-        if session is None:
-            return ()
-        rests_on = (
-            session.presented,
-            facts.installed,
-            facts.link.connected(now.boot_ms),
-            self.parts.writer.size,
-            now.now_ms // CHOICES_AGE_MS,
-        )
-        cached = self._choices.get(held.id)
-        if cached is None or cached[0] != rests_on:
-            cached = (rests_on, self._make_choices(held, session.presented, now))
-            self._choices[held.id] = cached
-        return cached[1]
-
-    def _make_choices(
-        self, held: Position, presented: Presented, now: Moment
-    ) -> tuple[OfferChoice, ...]:
-        installed = self.parts.facts.installed
-        venue = installed.venue(held.config.venue)
-        offers = installed.catalogue.at(venue)
-        order = TapOrder(
-            place=self.parts.shifts.place(held.id, venue.id),
-            profile=held.profile,
-            offer="",
-            nonce="dry-run",
-            simulate=True,
-        )
-        previews = self.parts.flow.preview(order, presented, offers)
-        with self.parts.writer.turn:
-            left = {one.id: self.parts.stock.left(one, venue, now) for one in offers}
-        return views.choices_shown(previews, installed, left)

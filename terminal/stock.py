@@ -81,7 +81,7 @@ class StockDesk:
             return self.questions.hold(offer.id, nonce, card, quantity)
         if offer.offline is OfflineMode.LEASED and offer.stock.mode is not StockMode.NONE:
             with self._writer.turn:
-                lease = self._lease(offer.id)
+                lease = self._lease(offer.id, now)
             if lease is None or lease.left < quantity or lease.expires_ms <= now.now_ms:
                 return Prepared(refill=self.questions.refill(offer.id, quantity))
         return Prepared()
@@ -91,7 +91,7 @@ class StockDesk:
     ) -> StockFacts:
         """The facts of the moment, for the decision; the writer's turn is held."""
         return {
-            "lease": None if offer is None else self._lease(offer.id),
+            "lease": None if offer is None else self._lease(offer.id, now),
             "refill": prepared.refill,
             "online": prepared.online,
             "online_code": prepared.online_code,
@@ -104,14 +104,14 @@ class StockDesk:
         if offer.stock.mode is StockMode.NONE:
             return None
         if offer.offline is OfflineMode.LEASED:
-            lease = self._lease(offer.id)
-            return lease.left if lease is not None and lease.expires_ms > now.now_ms else 0
+            opens = self._writer.leases.opens(offer.id)
+            return sum(lease.left for lease in opens if lease.expires_ms > now.now_ms)
         if offer.offline is OfflineMode.CAPPED:
             return max(0, offer.stock.quantity - self._used(offer, venue, now))
         return None
 
-    def _lease(self, offer: str) -> LeaseView | None:
-        return self._writer.leases.view(offer)
+    def _lease(self, offer: str, now: Moment) -> LeaseView | None:
+        return self._writer.leases.view(offer, now.now_ms)
 
     def _used(self, offer: Offer, venue: Venue, now: Moment) -> int:
         if offer.offline is not OfflineMode.CAPPED:

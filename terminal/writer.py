@@ -8,7 +8,7 @@ until that succeeds nothing is accepted.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ledger.entry import Entry, Value
@@ -49,6 +49,7 @@ class LedgerWriter:
         self.usage = Usage()
         self.daybook = Daybook()
         self.leases = LeaseBook()
+        self.feed_number = 0
         self._folded = 0
         with self.turn:
             self._open()
@@ -86,16 +87,27 @@ class LedgerWriter:
         Raises:
             LogFault: it was not, as far as is known; the handle is closed until recovery.
         """
+        return self.append_all([entry])[0]
+
+    def append_all(self, entries: Sequence[Entry]) -> list[Written]:
+        """Appends entries that belong together: all of them become durable, or none.
+
+        Raises:
+            LogFault: they were not, as far as is known; the handle is closed until recovery.
+        """
         log = self.log
         try:
-            commit = log.append([entry])
-            data = next(iter(log.entries(commit.first_seq, commit.first_seq + 1)))
+            commit = log.append(entries)
+            stored = list(log.entries(commit.first_seq, commit.size))
         except LogFault as fault:
             self._poison(fault)
             raise
-        fields = canonical.decode(data)
-        self._fold(commit.first_seq, fields)
-        return Written(commit.first_seq, fields, leaf_hash(data))
+        written = []
+        for seq, data in enumerate(stored, commit.first_seq):
+            fields = canonical.decode(data)
+            self._fold(seq, fields)
+            written.append(Written(seq, fields, leaf_hash(data)))
+        return written
 
     def by_nonce(self, nonce: str) -> tuple[int, Mapping[str, Value]] | None:
         """The entry that bound this nonce first."""
@@ -132,6 +144,9 @@ class LedgerWriter:
         self.usage.apply(entry)
         self.leases.apply(entry)
         self.daybook.apply(seq, entry)
+        feed = entry.get("feed")
+        if isinstance(feed, int):
+            self.feed_number = max(self.feed_number, feed)
         self._folded = seq + 1
 
     def _poison(self, fault: LogFault) -> None:

@@ -30,6 +30,7 @@ from terminal.answers import (
     Wording,
 )
 from terminal.errors import NoCard, PositionUnknown
+from terminal.receipts.proof import ReceiptSigner
 from terminal.wording import nothing_recorded, recorded_at, voided, wording_of
 
 #: Friday 2014-05-30 10:00 in Shanghai.
@@ -37,11 +38,9 @@ TEN_O_CLOCK_MS = 1_401_415_200_000
 MINUTE_MS = 60_000
 VOID_WINDOW_MS = 15 * MINUTE_MS
 KIOSK, COUNTER = "kiosk", "counter"
-RECEIPT = (
-    "demo.redcard.example/redcard/abcdefghijklmnopqrstuvwx23\n17\n"
-    "q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA=\n"
-    "q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJCrze8SNFZ4kA=="
-)
+RECEIPT = ReceiptSigner(
+    "demo.redcard.example/redcard/abcdefghijklmnopqrstuvwx23", lambda message: bytes(range(64))
+).text(17, bytes(range(32)))
 
 MUSEUM = OfferShown(
     "BJ-T-005", "孔庙和国子监博物馆免费参观", "Confucius Temple and Imperial College, free entry",
@@ -389,7 +388,7 @@ class StandIn:
         for offer in OFFERS:
             code = self._code(place, offer)
             good = code[0] == "A"
-            until = 1_401_973_200_000 if offer is PUPPETS else None
+            until = 1_402_016_400_000 if offer is PUPPETS else None
             found.append(
                 OfferChoice(
                     next(keys) if good else "",

@@ -1,0 +1,294 @@
+"""The terminal's composition root: a home becomes a running terminal.
+
+Every port meets its implementation here: key store and signer, ledger and receipts, sync and
+downlink, card schemes and readers.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as installed_version
+from typing import Final
+
+from keys.derivation import card_hash
+from keys.keystore import KeyStore
+from keys.passphrase import PassphraseKeyStore
+from ledger.log.note import Ed25519Verifier, KeySigner, Verifier
+from ledger.log.reading import LogReader
+from ledger.log.store import BootFacts, LogStore
+from ledger.rules.terms import VENUE_ZONE
+from ledger.rules.windows import local_day
+from readers.cards.scheme import SchemeContext
+from readers.connection import CardConnection
+from readers.supervision import CardReader
+from sync.client import Client, ServerKeys
+from sync.snapshot import SnapshotStore
+from sync.state import SyncState
+from sync.transport import HttpTransport, Transport
+from terminal.clock import Clock
+from terminal.corrections import Corrections
+from terminal.courier import Courier
+from terminal.feedwork import FeedWork
+from terminal.flow import Probe, TapFlow, no_probe
+from terminal.home import Enrolment, Home
+from terminal.install import Installer, SchemesFactory, red_card_schemes
+from terminal.journal import Journal
+from terminal.parts import Parts
+from terminal.position import Position
+from terminal.presenting import Presented, present
+from terminal.receipts.proof import ReceiptSigner
+from terminal.roster import open_roster
+from terminal.service import TerminalService
+from terminal.shift import Shifts
+from terminal.state import Installed, TerminalFacts, TerminalTime
+from terminal.stock import StockDesk
+from terminal.supervisors import Supervisors
+from terminal.web.ulid import new_ulid
+from terminal.writer import LedgerWriter
+
+#: Names of the terminal's keys in its store.
+LEDGER_KEY: Final = "ledger"
+TRANSPORT_KEY: Final = "transport"
+CARD_KEY: Final = "card"
+
+
+def software_version() -> str:
+    """Version of this program, as boot entries carry it."""
+    try:
+        return installed_version("redcard")
+    except PackageNotFoundError:
+        return "0"
+
+
+def open_keys(home: Home) -> KeyStore:
+    """The home's key store, opened with its passphrase.
+
+    Raises:
+        HomeUnsafe: there is no passphrase.
+        KeyStoreError: it is wrong, or the file is damaged.
+    """
+    return PassphraseKeyStore(home.keys_path, home.passphrase())
+
+
+def ledger_signer(keys: KeyStore, origin: str) -> KeySigner:
+    """The signer of the ledger's checkpoints."""
+    return KeySigner(
+        origin, lambda message: keys.sign(LEDGER_KEY, message), keys.public_key(LEDGER_KEY)
+    )
+
+
+def boot_facts(clock: Clock, now_ms: int, epoch: int) -> BootFacts:
+    """What this machine says of itself when it opens the ledger."""
+    return BootFacts(
+        boot=clock.boot_id(),
+        ts_ms=now_ms,
+        mono_ms=clock.boot_ms(),
+        version=software_version(),
+        epoch=epoch,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Server:
+    """The server's side as far as this home knows it."""
+
+    keys: ServerKeys
+    state: SyncState
+    store: SnapshotStore | None
+    transport: Transport | None
+
+
+def open_terminal(
+    home: Home,
+    clock: Clock,
+    readers: Sequence[CardReader] = (),
+    *,
+    transport: Transport | None = None,
+    schemes: SchemesFactory | None = None,
+    keys: KeyStore | None = None,
+    probe: Probe = no_probe,
+) -> TerminalService:
+    """Opens a home for writing; ``start`` of the result begins to serve.
+
+    Args:
+        home: the folder, enrolled.
+        clock: the machine's clock, or the demo's.
+        readers: drivers, not started.
+        transport: the way to the server instead of the one in ``terminal.toml``.
+        schemes: card schemes instead of the red card's.
+        keys: a key store instead of the home's.
+        probe: told of each step of a tap; for the demo's power switch and for tests.
+
+    Raises:
+        NotEnrolled: ``redcard init`` first.
+        LogLocked: another process serves this home; the message names it.
+        LogFault: the ledger cannot be used; the message says what to do.
+    """
+    with ExitStack() as undo:
+        enrolment = home.enrolment()
+        held_keys = keys if keys is not None else open_keys(home)
+        journal = Journal(home.state_path)
+        undo.callback(journal.close)
+        time = TerminalTime(clock, journal.floor())
+        server = _open_server(home, enrolment, transport)
+        undo.callback(server.state.close)
+        time.signed(server.state.number("signed_ms"))
+        facts = TerminalFacts(time, Installed(), home.config.snapshot_max_age_ms)
+        facts.update_link(acknowledged=server.state.acknowledged().size)
+        signer = ledger_signer(held_keys, enrolment.origin)
+        writer = LedgerWriter(_log_opener(home, clock, time, enrolment, signer, server))
+        undo.callback(writer.close)
+        make_schemes = schemes or red_card_schemes(allow_test=home.config.demo)
+        installer = Installer(server.store, facts, make_schemes, open_roster)
+        installer.install()
+        service = _assemble(
+            home, enrolment, held_keys, readers, journal, facts, writer, server, installer, probe
+        )
+        undo.pop_all()
+        return service
+
+
+def _open_server(home: Home, enrolment: Enrolment, transport: Transport | None) -> _Server:
+    def verifier(use: str) -> Verifier:
+        return Ed25519Verifier.from_vkey(enrolment.vkeys[use])
+
+    if transport is None and home.config.server:
+        transport = HttpTransport(home.config.server)
+    return _Server(
+        keys=ServerKeys(
+            verifier("witness"), verifier("judgements"), verifier("feed"), enrolment.recipient
+        ),
+        state=SyncState.open(home.sync_path, origin=enrolment.origin),
+        store=SnapshotStore(home.snapshot_path, home.root_path.read_bytes())
+        if home.root_path.exists()
+        else None,
+        transport=transport,
+    )
+
+
+def _log_opener(
+    home: Home,
+    clock: Clock,
+    time: TerminalTime,
+    enrolment: Enrolment,
+    signer: KeySigner,
+    server: _Server,
+) -> Callable[[], LogStore]:
+    def open_log() -> LogStore:
+        receipts = server.state.receipts()
+        return LogStore.open(
+            home.ledger_path,
+            signer=signer,
+            boot=boot_facts(clock, time.now().now_ms, enrolment.epoch),
+            cosigned=[receipts[-1].note] if receipts else [],
+            cosigners=[server.keys.witness],
+        )
+
+    return open_log
+
+
+def _assemble(
+    home: Home,
+    enrolment: Enrolment,
+    keys: KeyStore,
+    readers: Sequence[CardReader],
+    journal: Journal,
+    facts: TerminalFacts,
+    writer: LedgerWriter,
+    server: _Server,
+    installer: Installer,
+    probe: Probe,
+) -> TerminalService:
+    config = home.config
+    source = LogReader.open(home.ledger_path)
+
+    def new_nonce() -> str:
+        return new_ulid(facts.time.now().now_ms)
+
+    def sign(message: bytes) -> bytes:
+        return keys.sign(LEDGER_KEY, message)
+
+    def changed(position: str) -> None:
+        service.notify(position)
+
+    feed = FeedWork(server.state, writer, facts.time)
+
+    def arrived() -> None:
+        installer.install()
+        feed.run()
+
+    client = None
+    if server.transport is not None:
+        client = Client(
+            source=source,
+            state=server.state,
+            transport=server.transport,
+            keys=server.keys,
+            sign=sign,
+            now_ms=lambda: facts.time.now().now_ms,
+            downlink=server.store,
+        )
+    stock = StockDesk(writer, facts)
+    service = TerminalService(
+        Parts(
+            ledger=enrolment.ledger,
+            origin=enrolment.origin,
+            name=config.name,
+            demo=config.demo,
+            writer=writer,
+            facts=facts,
+            journal=journal,
+            flow=TapFlow(
+                writer=writer,
+                facts=facts,
+                journal=journal,
+                stock=stock,
+                receipts=ReceiptSigner(enrolment.origin, sign),
+                offline_cap=config.offline_cap,
+                terminal=config.name,
+                probe=probe,
+            ),
+            corrections=Corrections(writer=writer, facts=facts, probe=probe),
+            shifts=Shifts(writer=writer, facts=facts, new_id=new_nonce),
+            stock=stock,
+            supervisors=Supervisors(journal),
+            courier=Courier(
+                client=client,
+                facts=facts,
+                journal=journal,
+                writer=writer,
+                arrived=arrived,
+                changed=lambda: service.touch_all(),  # noqa: PLW0108 - it is made two lines above
+                every_ms=config.sync_every_ms,
+            ),
+            readers=tuple(readers),
+            present=_presenter(keys, facts, installer),
+            new_nonce=new_nonce,
+            verdicts=lambda: {one.seq: one.verdict for one in server.state.judgements()},
+            closing=(source.close, server.state.close, *_closers(server.transport)),
+        ),
+        [Position(position, changed) for position in config.positions],
+    )
+    return service
+
+
+def _closers(transport: Transport | None) -> tuple[Callable[[], None], ...]:
+    return () if transport is None else (transport.close,)
+
+
+def _presenter(
+    keys: KeyStore, facts: TerminalFacts, installer: Installer
+) -> Callable[[CardConnection], Presented]:
+    def hashed(scheme: str, identifier: bytes) -> str:
+        return card_hash(lambda data: keys.mac(CARD_KEY, data), scheme, identifier)
+
+    def present_card(connection: CardConnection) -> Presented:
+        today = local_day(facts.time.now().now_ms, VENUE_ZONE)
+        context = SchemeContext(today=today, unpredictable=os.urandom, card_hash=hashed)
+        return present(connection, installer.schemes, context)
+
+    return present_card
