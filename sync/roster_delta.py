@@ -281,9 +281,11 @@ def _appended(older: Tables, newer: Tables) -> bytes | None:
 def _read_head(data: bytes, older: Roster) -> tuple[Layout, Tables, int]:
     if not HEADER.size <= len(data) <= DELTA_BYTES_MAX:
         raise RosterInvalid("this is not a roster delta")
-    magic, before, after, as_of_ms, old_count, count, _changes, length = HEADER.unpack_from(data)
+    magic, before, after, as_of_ms, old_count, count, changes, length = HEADER.unpack_from(data)
     if magic != MAGIC or length > TABLES_BYTES_MAX:
         raise RosterInvalid("this is not a roster delta of format 1")
+    if changes > len(data) or count > old_count + changes:
+        raise RosterInvalid("the delta promises more than it can hold")
     if (before, old_count) != (older.version, len(older)) or older.layout.collisions:
         raise RosterInvalid(f"the delta leads from version {before}, this is {older.version}")
     start = HEADER.size + length
