@@ -9,67 +9,31 @@ from __future__ import annotations
 
 import re
 import threading
+from collections.abc import Callable
 from functools import cache
 from typing import Any, Final
 
-from readers.apdu import split_response
+from firmware_profiles.model import Sighting
+from readers import part10
 from readers.attendance import (
     STOP_WAIT_MS,
     AttendedReader,
-    PoweredCard,
-    Presence,
-    Sight,
     monotonic_ms,
 )
 from readers.errors import (
-    CardMute,
-    CardRemoved,
-    CardUnreadable,
-    ReaderBusy,
     ReaderError,
-    ReaderFault,
-    ReaderMissing,
     ServiceMissing,
 )
-from readers.identity import SlotRole, interface_of, parse_reader_name
+from readers.identity import SlotRole, parse_reader_name
+from readers.pcsc_codes import CANCELLED, NO_READERS, TIMED_OUT, UNKNOWN_READER, check
+from readers.pcsc_slot import SERVICE_TIMEOUT_MS, PcscSlot, establish
 from readers.supervision import Backoff, CardListener, NowMs, ReaderHealth, ReaderMachine
 from readers.watchdog import Watchdog
 
 APDU_TIMEOUT_MS: Final = 5_000
-SERVICE_TIMEOUT_MS: Final = 5_000
-TRANSACTION_TIMEOUT_MS: Final = 1_000
 READER_POLL_MS: Final = 1_000
 READERS_MAX: Final = 32
 PNP: Final = "\\\\?PnP?\\Notification"
-
-_NO_SERVICE: Final = "the card service does not run; start pcscd"
-_WENT_AWAY: Final = "the card service went away; waiting for its return"
-_TORN: Final = "the card left during an exchange; its outcome is unknown"
-_BUSY: Final = "another program holds the reader; close it"
-
-#: What each return code means to us; the rest is ReaderFault.
-_ERRORS: Final[dict[int, tuple[type[ReaderError], str]]] = {
-    0x8010001D: (ServiceMissing, _NO_SERVICE),
-    0x8010001E: (ServiceMissing, _WENT_AWAY),
-    0x80100013: (ServiceMissing, _WENT_AWAY),
-    0x80100003: (ServiceMissing, _WENT_AWAY),
-    0x8010006A: (ServiceMissing, "the card service refuses this user; allow it in polkit"),
-    0x80100009: (ReaderMissing, "the reader is not plugged in"),
-    0x80100017: (ReaderMissing, "the reader is not plugged in"),
-    0x8010002E: (ReaderMissing, "no reader is plugged in"),
-    0x8010000B: (ReaderBusy, _BUSY),
-    0x8010000C: (CardRemoved, "the card was removed"),
-    0x80100069: (CardRemoved, "the card was removed"),
-    0x80100016: (CardRemoved, _TORN),
-    0x80100068: (CardRemoved, "another program reset the card; tap again"),
-    0x80100066: (CardMute, "the card has no answer to reset"),
-    0x80100067: (CardMute, "the card has no power"),
-    0x80100065: (CardUnreadable, "the reader does not know this kind of card"),
-    0x8010000F: (CardUnreadable, "the card speaks no protocol that the reader knows"),
-}
-_CANCELLED: Final = 0x80100002
-_TIMED_OUT: Final = 0x8010000A
-_UNKNOWN_READER: Final = 0x80100009
 
 
 @cache
@@ -79,26 +43,11 @@ def _scard() -> Any:
     return scard
 
 
-def _check(code: int) -> None:
-    """Turns a return code of PC/SC into our exceptions."""
-    code &= 0xFFFFFFFF
-    if code == 0:
-        return
-    kind, meaning = _ERRORS.get(code, (ReaderFault, "the reader failed"))
-    raise kind(f"{meaning} ({code:08X})")
-
-
-def _establish() -> Any:
-    code, context = _scard().SCardEstablishContext(_scard().SCARD_SCOPE_USER)
-    _check(code)
-    return context
-
-
 def _names(context: Any) -> list[str]:
     code, names = _scard().SCardListReaders(context, [])
-    if code & 0xFFFFFFFF == 0x8010002E:
+    if code & 0xFFFFFFFF == NO_READERS:
         return []
-    _check(code)
+    check(code)
     return [str(name) for name in names]
 
 
@@ -108,16 +57,59 @@ def reader_names() -> list[str]:
     Raises:
         ServiceMissing: it does not run, or does not answer within five seconds.
     """
-    watchdog = Watchdog("PC/SC list")
+    names: list[str] = _briefly(_names)
+    return names
+
+
+def look_at(name: str) -> Sighting:
+    """What a reader tells of itself, without touching a card.
+
+    Raises:
+        ServiceMissing, ReaderMissing, ReaderBusy, ReaderFault: it cannot be asked.
+        ProtocolViolation: it answers nonsense.
+    """
+    seen: Sighting = _briefly(lambda context: _look(context, name))
+    return seen
+
+
+def _briefly(ask: Callable[[Any], Any]) -> Any:
+    """Asks with a context made for the purpose, and no longer than five seconds."""
+
+    def in_context() -> Any:
+        context = establish(_scard())
+        try:
+            return ask(context)
+        finally:
+            _scard().SCardReleaseContext(context)
+
+    watchdog = Watchdog("PC/SC question")
     try:
-        context = watchdog.call(_establish, limit_ms=SERVICE_TIMEOUT_MS)
-        names = watchdog.call(_names, context, limit_ms=SERVICE_TIMEOUT_MS)
-        watchdog.call(_scard().SCardReleaseContext, context, limit_ms=SERVICE_TIMEOUT_MS)
+        return watchdog.call(in_context, limit_ms=SERVICE_TIMEOUT_MS)
     except TimeoutError as error:
         raise ServiceMissing("the card service does not answer; restart pcscd") from error
     finally:
         watchdog.end()
-    return names
+
+
+def _look(context: Any, name: str) -> Sighting:
+    scard = _scard()
+    code, reader, _ = scard.SCardConnect(
+        context, name, scard.SCARD_SHARE_DIRECT, scard.SCARD_PROTOCOL_UNDEFINED
+    )
+    check(code)
+    try:
+        code, version = scard.SCardGetAttrib(reader, scard.SCARD_ATTR_VENDOR_IFD_VERSION)
+        version = bytes(version) if code == 0 else b""
+        properties = b""
+        code, answer = scard.SCardControl(reader, scard.SCARD_CTL_CODE(3400), [])
+        features = part10.parse_features(bytes(answer)) if code == 0 else {}
+        if part10.FEATURE_TLV_PROPERTIES in features:
+            ask = features[part10.FEATURE_TLV_PROPERTIES]
+            code, answer = scard.SCardControl(reader, ask, [])
+            properties = bytes(answer) if code == 0 else b""
+    finally:
+        scard.SCardDisconnect(reader, scard.SCARD_LEAVE_CARD)
+    return part10.sighting(name, version, properties)
 
 
 class PcscReaders:
@@ -197,7 +189,7 @@ class PcscReaders:
         while not self._stopping.is_set():
             try:
                 self._machine.opening()
-                self._context = _establish()
+                self._context = establish(_scard())
                 self._watch()
             except ReaderError as error:
                 self._machine.fault(str(error))
@@ -219,10 +211,10 @@ class PcscReaders:
                 self._machine.absent("no reader matches; plug one in")
             self._backoff.reset()
             code, _ = _scard().SCardGetStatusChange(self._context, READER_POLL_MS, [(PNP, 0)])
-            if code & 0xFFFFFFFF == _UNKNOWN_READER:  # a service without that notification
+            if code & 0xFFFFFFFF == UNKNOWN_READER:  # a service without that notification
                 self._stopping.wait(READER_POLL_MS / 1000)
-            elif code & 0xFFFFFFFF not in (_CANCELLED, _TIMED_OUT):
-                _check(code)
+            elif code & 0xFFFFFFFF not in (CANCELLED, TIMED_OUT):
+                check(code)
 
     def _wanted(self, name: str) -> bool:
         if self._pattern is not None:
@@ -233,168 +225,6 @@ class PcscReaders:
         """Starts the reader's own thread; it goes on by itself when the reader is away."""
         if name in self._readers or len(self._readers) >= READERS_MAX or self._listener is None:
             return
-        slot = _PcscSlot(name, self._apdu_timeout_ms, exclusive=self._exclusive)
+        slot = PcscSlot(_scard(), name, self._apdu_timeout_ms, exclusive=self._exclusive)
         self._readers[name] = reader = AttendedReader(slot, now_ms=self._now_ms)
         reader.start(self._listener)
-
-
-class _PcscSlot:
-    """The driver's side of one reader, with a context of its own."""
-
-    def __init__(self, name: str, apdu_timeout_ms: int, *, exclusive: bool) -> None:
-        self.name = name
-        self._apdu_timeout_ms = apdu_timeout_ms
-        self._exclusive = exclusive
-        self._context: Any = None
-        self._watchdog = Watchdog(f"exchange {name}")
-        self._state = 0
-        self._atr = b""
-
-    def open(self) -> None:
-        try:
-            self._context = self._watchdog.call(_establish, limit_ms=SERVICE_TIMEOUT_MS)
-        except TimeoutError as error:
-            self.abandon()
-            raise ServiceMissing("the card service does not answer; restart pcscd") from error
-
-    def close(self) -> None:
-        """Ends the context; in the exchange thread, since that may hang as well."""
-        context, self._context = self._context, None
-        if context is None:
-            self._watchdog.end()
-        else:
-            self._watchdog.end(lambda: _scard().SCardReleaseContext(context))
-        self._watchdog = Watchdog(f"exchange {self.name}")
-
-    abandon = close
-
-    def wake(self) -> None:
-        context = self._context
-        if context is not None:
-            _scard().SCardCancel(context)
-
-    def wait(self, seen: Sight | None, limit_ms: int) -> Sight:
-        if self._context is None:  # a card that hung took the context with it
-            self.open()
-        scard = _scard()
-        if seen is None:
-            self._state = scard.SCARD_STATE_UNAWARE
-        end_ms = monotonic_ms() + limit_ms
-        while True:
-            left_ms = max(0, end_ms - monotonic_ms())
-            asked = [(self.name, self._state)]
-            code, states = scard.SCardGetStatusChange(self._context, left_ms, asked)
-            if code & 0xFFFFFFFF in (_CANCELLED, _TIMED_OUT):
-                return self._sight()
-            _check(code)
-            _, event, atr = states[0]
-            if event & (scard.SCARD_STATE_UNKNOWN | scard.SCARD_STATE_UNAVAILABLE):
-                raise ReaderMissing("the reader is not plugged in")
-            self._state = event & ~scard.SCARD_STATE_CHANGED
-            self._atr = bytes(atr)
-            sight = self._sight()
-            if sight != seen or left_ms == 0:  # else only who uses the reader has changed
-                return sight
-
-    def _sight(self) -> Sight:
-        # the upper half counts insertions and removals, so a change nobody saw still shows
-        present = self._state & _scard().SCARD_STATE_PRESENT
-        return Sight(Presence.CARD if present else Presence.EMPTY, self._state >> 16)
-
-    def connect(self) -> PoweredCard:
-        # pcscd lets SCardConnect wait as long as another program is in a transaction
-        shared = self._in_use()
-        limit_ms = TRANSACTION_TIMEOUT_MS if shared else SERVICE_TIMEOUT_MS
-        try:
-            card, protocol = self._watchdog.call(self._power, limit_ms=limit_ms)
-        except TimeoutError as error:
-            self.abandon()
-            if shared:
-                raise ReaderBusy(_BUSY) from error
-            raise CardMute("the reader hangs while it powers the card") from error
-        try:
-            self._watchdog.call(self._begin, card, limit_ms=TRANSACTION_TIMEOUT_MS)
-        except TimeoutError as error:
-            self.abandon()
-            raise ReaderBusy(_BUSY) from error
-        return _PcscCard(self, self._watchdog, card, protocol, self._atr, self._apdu_timeout_ms)
-
-    def _in_use(self) -> bool:
-        scard = _scard()
-        code, states = scard.SCardGetStatusChange(self._context, 0, [(self.name, 0)])
-        _check(code)
-        event: int = states[0][1]
-        return bool(event & (scard.SCARD_STATE_INUSE | scard.SCARD_STATE_EXCLUSIVE))
-
-    def _power(self) -> tuple[Any, int]:
-        scard = _scard()
-        share = scard.SCARD_SHARE_EXCLUSIVE if self._exclusive else scard.SCARD_SHARE_SHARED
-        protocols = scard.SCARD_PROTOCOL_T0 | scard.SCARD_PROTOCOL_T1
-        code, card, protocol = scard.SCardConnect(self._context, self.name, share, protocols)
-        _check(code)
-        return card, protocol
-
-    def _begin(self, card: Any) -> None:
-        """Keeps other programs' commands from coming between ours."""
-        code = _scard().SCardBeginTransaction(card)
-        if code:
-            _scard().SCardDisconnect(card, _scard().SCARD_LEAVE_CARD)
-        _check(code)
-
-
-class _PcscCard:
-    """One connected card."""
-
-    def __init__(
-        self,
-        slot: _PcscSlot,
-        watchdog: Watchdog,
-        card: Any,
-        protocol: int,
-        atr: bytes,
-        apdu_timeout_ms: int,
-    ) -> None:
-        scard = _scard()
-        self.interface = interface_of(atr, slot.name)
-        self._slot = slot
-        self._watchdog = watchdog
-        self._card = card
-        self._pci = (
-            scard.SCARD_PCI_T1 if protocol == scard.SCARD_PROTOCOL_T1 else scard.SCARD_PCI_T0
-        )
-        self._transmit = scard.SCardTransmit
-        self._apdu_timeout_ms = apdu_timeout_ms
-        self._mute = False
-
-    def transmit(self, command: bytes) -> tuple[bytes, int]:
-        if self._mute:
-            raise CardMute("the card did not answer an earlier command")
-        try:
-            code, answer = self._watchdog.call(
-                self._transmit, self._card, self._pci, list(command), limit_ms=self._apdu_timeout_ms
-            )
-        except TimeoutError as error:
-            self._mute = True
-            self._slot.abandon()
-            raise CardMute("the card did not answer in time") from error
-        try:
-            _check(code)
-        except (ServiceMissing, ReaderMissing, ReaderBusy) as error:
-            raise ReaderFault(f"{error}; the exchange's outcome is unknown") from error
-        if not answer:  # pcscd reports a card torn off during the exchange as success
-            raise CardRemoved(_TORN)
-        return split_response(bytes(answer))
-
-    def close(self) -> None:
-        if self._mute:
-            return
-        try:
-            self._watchdog.call(self._leave, limit_ms=SERVICE_TIMEOUT_MS)
-        except TimeoutError:
-            self._mute = True
-            self._slot.abandon()
-
-    def _leave(self) -> None:
-        scard = _scard()
-        scard.SCardEndTransaction(self._card, scard.SCARD_LEAVE_CARD)
-        scard.SCardDisconnect(self._card, scard.SCARD_LEAVE_CARD)

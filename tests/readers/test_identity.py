@@ -84,10 +84,9 @@ def test_an_ats() -> None:
     ("name", "expected", "role"),
     [
         (
-            "HID Global OMNIKEY 5022 Smart Card Reader "
-            "[OMNIKEY 5022 Smart Card Reader] (KJ-0.1) 01 00",
+            "HID OMNIKEY 5022 Smart Card Reader [OMNIKEY 5022 Smart Card Reader] (KJ-0.1) 01 00",
             (
-                "HID Global OMNIKEY 5022 Smart Card Reader",
+                "HID OMNIKEY 5022 Smart Card Reader",
                 "OMNIKEY 5022 Smart Card Reader",
                 "KJ-0.1",
                 1,

@@ -1,0 +1,54 @@
+"""All readers of this machine, across drivers, each with what is known of its model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from firmware_profiles.catalogue import Catalogue
+from firmware_profiles.match import Match
+from firmware_profiles.model import Driver, Sighting
+from readers import pcsc
+from readers.errors import ReaderError
+from readers.identity import SlotRole, parse_reader_name
+
+
+@dataclass(frozen=True, slots=True)
+class FoundReader:
+    """One reader.
+
+    Attributes:
+        driver: which driver reaches it.
+        name: its name there; part of it is what a pattern in the configuration matches.
+        role: what the slot takes, as far as its name says.
+        sighting: what it shows of itself.
+        match: the profile that fits best, with score and reasons.
+        remark: why it told no more of itself, or empty.
+    """
+
+    driver: Driver
+    name: str
+    role: SlotRole
+    sighting: Sighting
+    match: Match
+    remark: str = ""
+
+
+def discover(catalogue: Catalogue) -> list[FoundReader]:
+    """Lists the readers of the PC/SC service.
+
+    Readers in use are listed too; they tell less of themselves, and ``remark`` says why.
+
+    Raises:
+        ServiceMissing: the PC/SC service does not run.
+    """
+    found = []
+    for name in pcsc.reader_names():
+        remark = ""
+        try:
+            sighting = pcsc.look_at(name)
+        except ReaderError as error:
+            sighting, remark = Sighting(name=name), str(error)
+        role = parse_reader_name(name).role
+        match = catalogue.match(sighting)
+        found.append(FoundReader(Driver.PCSC, name, role, sighting, match, remark))
+    return found
