@@ -21,9 +21,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp
 
 from screens.language import Language, negotiate
+from screens.serving import LocalSite
 from screens.web import (
     LANGUAGE_COOKIE,
     PagePolicy,
@@ -188,10 +188,14 @@ class CardBox:
         """Ends streams and holds when the application ends."""
         del app
         yield
-        self._closing = True
+        self.end_streams()
         for hold in self._holds.values():
             hold.cancel()
         await asyncio.gather(*self._holds.values(), return_exceptions=True)
+
+    def end_streams(self) -> None:
+        """Ends every stream; the page opens a new one by itself."""
+        self._closing = True
 
     async def page(self, request: Request) -> Response:
         """The whole page."""
@@ -314,7 +318,7 @@ class CardBox:
 
 def card_box_app(
     actions: CardBoxActions, *, frames: Mapping[str, str], token: str, port: int
-) -> ASGIApp:
+) -> LocalSite:
     """The demo page as an application for loopback.
 
     Args:
@@ -327,4 +331,4 @@ def card_box_app(
     box = CardBox(actions, frames)
     app = Starlette(routes=box.routes(), lifespan=box.running)
     install_problem_pages(app)
-    return Guard(app, token=token, port=port)
+    return LocalSite(Guard(app, token=token, port=port), box.end_streams)

@@ -21,9 +21,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp
 
 from screens.language import Language, negotiate
+from screens.serving import LocalSite
 from screens.web import LANGUAGE_COOKIE, environment, install_problem_pages, language_of
 from screens.web import shared_static as shared
 from terminal.surface import TerminalSurface
@@ -81,11 +81,15 @@ class Pages:
             yield
         finally:
             unsubscribe()
-            self._closing = True
-            for stage in self._stages.values():
-                stage.wake()
+            self.end_streams()
             if self._tasks:
                 await asyncio.wait(set(self._tasks))
+
+    def end_streams(self) -> None:
+        """Ends every stream; a page opens a new one by itself."""
+        self._closing = True
+        for stage in self._stages.values():
+            stage.wake()
 
     def _refresh(self, position: str) -> None:
         stage = self._stages.get(position)
@@ -188,7 +192,7 @@ def create_app(
     monotonic_ms: Callable[[], int],
     framed_by: Iterable[str] = (),
     api: Sequence[BaseRoute] = (),
-) -> ASGIApp:
+) -> LocalSite:
     """Joins guard, API and pages.
 
     Args:
@@ -202,4 +206,4 @@ def create_app(
     pages = Pages(surface, monotonic_ms)
     app = Starlette(routes=[*api, *pages.routes()], lifespan=pages.running)
     install_problem_pages(app)
-    return Guard(app, token=token, port=port, framed_by=framed_by)
+    return LocalSite(Guard(app, token=token, port=port, framed_by=framed_by), pages.end_streams)

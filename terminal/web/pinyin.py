@@ -16,7 +16,7 @@ _STARTS: Final = [letter.encode("gb2312") for letter in _FIRST_OF_LETTER]
 _LEVEL_1_END: Final = "座".encode("gb2312")
 #: Characters of level 2, and those that a title reads otherwise than the order says.
 _EXCEPTIONS: Final[dict[str, str]] = {
-    "坛": "t", "圳": "z", "嘉": "j", "囍": "x", "衩": "c", "瑜": "y", "伽": "j", "芯": "x",
+    "坛": "t", "咪": "m", "圳": "z", "嘉": "j", "瑜": "y", "伽": "j", "芯": "x",
     "琅": "l", "槐": "h", "郭": "g", "苑": "y", "颐": "y", "馨": "x", "糕": "g", "粽": "z",
 }  # fmt: skip
 

@@ -147,7 +147,12 @@ class Stage:
         )
 
     async def press(self, action: str, value: str) -> None:
-        """A key or a touch on any page of this position; returns when its work is done."""
+        """A key or a touch on any page of this position; returns when its work is done.
+
+        The newest view is fetched first: if the card has changed since the page was painted, the
+        press means nothing any more, rather than something else.
+        """
+        await self.refresh()
         if self._kiosk is not None:
             self._kiosk.press(action, self._monotonic_ms())
             job: Job | None = AcknowledgeJob(value) if action == "shown" and value else None

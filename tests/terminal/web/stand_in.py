@@ -7,6 +7,7 @@ view is whole, and callbacks come from whatever thread made the change. Times mo
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -70,6 +71,11 @@ CARDS = {
     "blocked": "C04", "expired": "C06", "several": "C07", "torn": "C01", "check": "M03",
 }  # fmt: skip
 _OUTCOMES = {"A": "approve", "M03": "refer", "C01": "error", "C07": "error"}
+
+
+def monotonic_ms() -> int:
+    """A monotonic clock in milliseconds."""
+    return time.monotonic_ns() // 1_000_000
 
 
 def words(code: str, offer: OfferShown | None = None) -> Wording:

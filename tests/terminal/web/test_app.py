@@ -9,12 +9,13 @@ from typing import Any
 import httpx
 import pytest
 
+from screens.serving import LocalServer
 from terminal.answers import Phase
 from terminal.web.app import create_app
-from tests.browser.serving import Served, monotonic_ms
-from tests.terminal.web.stand_in import COUNTER, KIOSK, StandIn
+from tests.terminal.web.stand_in import COUNTER, KIOSK, StandIn, monotonic_ms
 
 TOKEN = "a" * 43
+Message = dict[str, Any]
 DEMO = "http://127.0.0.1:9"
 
 
@@ -24,8 +25,8 @@ def terminal() -> StandIn:
 
 
 @pytest.fixture
-def served(terminal: StandIn) -> Iterator[Served]:
-    app = Served(
+def served(terminal: StandIn) -> Iterator[LocalServer]:
+    app = LocalServer(
         lambda port: create_app(
             terminal, token=TOKEN, port=port, monotonic_ms=monotonic_ms, framed_by=[DEMO]
         )
@@ -35,7 +36,7 @@ def served(terminal: StandIn) -> Iterator[Served]:
 
 
 @pytest.fixture
-def browser(served: Served) -> Iterator[httpx.Client]:
+def browser(served: LocalServer) -> Iterator[httpx.Client]:
     headers = {"origin": served.origin, "sec-fetch-site": "same-origin"}
     with httpx.Client(base_url=served.origin, headers=headers, timeout=10) as client:
         client.cookies.set(f"redcard_{served.port}", TOKEN)
@@ -46,15 +47,16 @@ class Stream:
     """Reads one event stream in a thread and keeps its messages."""
 
     def __init__(self, client: httpx.Client, path: str) -> None:
-        self.messages: list[dict[str, Any]] = []
+        self.messages: list[Message] = []
         self.arrived = threading.Condition()
         self._stop = False
-        self._client, self._path = client, path
+        self._client = httpx.Client(base_url=client.base_url, cookies=client.cookies, timeout=20)
+        self._path = path
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
 
     def _read(self) -> None:
-        with self._client.stream("GET", self._path) as response:
+        with self._client, self._client.stream("GET", self._path) as response:
             for line in response.iter_lines():
                 if self._stop:
                     return
@@ -63,7 +65,7 @@ class Stream:
                         self.messages.append(json.loads(line.removeprefix("data: ")))
                         self.arrived.notify_all()
 
-    def wait(self, state: str, seconds: float = 8.0) -> dict[str, Any]:
+    def wait(self, state: str, seconds: float = 8.0) -> Message:
         deadline = time.monotonic() + seconds
         with self.arrived:
             while True:
@@ -293,7 +295,7 @@ def test_attacks_on_the_local_page_are_refused(
 def test_after_a_restart_the_page_sees_another_start(terminal: StandIn) -> None:
     boots = set()
     for _ in range(2):
-        app = Served(
+        app = LocalServer(
             lambda port: create_app(terminal, token=TOKEN, port=port, monotonic_ms=monotonic_ms)
         )
         with httpx.Client(base_url=app.origin) as client:
@@ -306,7 +308,7 @@ def test_after_a_restart_the_page_sees_another_start(terminal: StandIn) -> None:
 
 
 def test_stopping_ends_open_streams(terminal: StandIn) -> None:
-    app = Served(
+    app = LocalServer(
         lambda port: create_app(terminal, token=TOKEN, port=port, monotonic_ms=monotonic_ms)
     )
     client = httpx.Client(base_url=app.origin)
