@@ -37,7 +37,7 @@ JUDGEMENTS: Final = "judgements"
 FEED: Final = "feed"
 #: The key to which terminals encrypt files.
 AGE: Final = "age"
-UNLOCK_FILE_VARIABLE: Final = "REDCARD_SERVER_PASSPHRASE_FILE"  # noqa: S105 - a name
+UNLOCK_FILE_VARIABLE: Final = "REDCARD_SERVER_PASSPHRASE_FILE"
 _CREDENTIAL: Final = "redcard-server"
 _DOMAIN: Final = re.compile(r"[a-z0-9]([a-z0-9.-]{0,200}[a-z0-9])?\Z")
 _LISTEN: Final = re.compile(r"[0-9A-Za-z.:\[\]-]{1,255}:[0-9]{1,5}\Z")

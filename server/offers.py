@@ -16,8 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger.errors import OfferInvalid
 from ledger.rules.catalogue import load_offers, load_venues, parse_offer, parse_venue, share_groups
+from ledger.rules.leases import StockPool
 from ledger.rules.offer import BrokenOffer, Offer, StockMode, Venue
-from ledger.rules.windows import local_day, sitting
 from server.errors import ImportRefused, PublicationRefused
 from server.facts import History
 from server.schema import offers, venues
@@ -238,20 +238,11 @@ def bucket_of(offer: Offer | BrokenOffer | None, venue: Venue, at_ms: int) -> st
     """The part of the stock that a use takes from: empty for a pool or where there is no stock."""
     if not isinstance(offer, Offer):
         return ""
-    if offer.stock.mode is StockMode.PER_VENUE:
-        return venue.id
-    if offer.stock.mode is StockMode.PER_DAY:
-        return local_day(at_ms, venue.zone).strftime("%Y%m%d")
-    if offer.stock.mode is StockMode.PER_SESSION:
-        sat = sitting(offer, at_ms, venue.zone)
-        return str(sat[0]) if sat is not None else ""
-    return ""
+    return StockPool(offer).part(venue.id, venue.zone, at_ms)
 
 
 def capacity_of(offer: Offer | BrokenOffer | None, bucket: str) -> int | None:
     """Units that such a part holds, ``None`` where nothing bounds it."""
     if not isinstance(offer, Offer) or offer.stock.mode is StockMode.NONE:
         return None
-    if offer.stock.mode is StockMode.PER_VENUE:
-        return offer.stock.per_venue.get(bucket, 0)
-    return offer.stock.quantity
+    return StockPool(offer).total(bucket)

@@ -23,9 +23,9 @@ from server.facts import Event, Position
 from server.folding import Chunk, next_chunk, row_of, told
 from server.judge import original_position
 from server.known import card_histories, pieces
+from server.leases import close_leases, parts_of_leases
 from server.offers import OfferBook
 from server.schema import FOLDED, cursors, events, judgements, ledgers
-from server.stock import close_leases
 
 _JUDGE_LOCK: Final = 0x6A7564
 
@@ -178,9 +178,11 @@ async def _insert(
     if not found:
         return
     signed = await _signed(bench.connection, chunk.log, found[0].seq, chunk.next_seq)
+    parts = await parts_of_leases(bench.connection, (event.text("lease") for event in found))
     rows = []
     for event in found:
         row = row_of(chunk.log, event, owners[event.position], bench.published)
+        row["bucket"] = parts.get(event.text("lease"), row["bucket"])
         if event.seq in signed:
             last = signed[event.seq]
             row |= {"verdict": last.verdict, "reasons": last.reasons}

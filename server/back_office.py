@@ -1,0 +1,232 @@
+"""The back office: what is published, who the members are, and the figures.
+
+What changes is changed in the database first and then published from there; a publication that
+fails is made good by the next one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from server import card_list, leases, members, offers, reports, stock
+from server.casebook import open_cases
+from server.database import Database
+from server.fleet import fleet
+from server.home import ServerHome
+from server.offers import OfferBook, Published
+from server.publish import Repository
+from server.schema import settings
+from sync.admission import LedgerState
+from sync.roster_build import build_roster
+
+OFFERS_TARGET: Final = "offers/offers.json"
+VENUES_TARGET: Final = "offers/venues.json"
+ROSTER_TARGET: Final = "status/roster.bin"
+CA_KEYS_TARGET: Final = "ca_keys.json"
+
+
+class BackOffice:
+    """Offers, venues, members, stock and figures of one server."""
+
+    def __init__(self, home: ServerHome, database: Database, now_ms: Callable[[], int]) -> None:
+        """Joins home, database and clock."""
+        self.home = home
+        self.database = database
+        self.now_ms = now_ms
+        self.repository = Repository(home.path / "tuf", home.keys, now_ms)
+        self.book = OfferBook()
+        self._publishing = asyncio.Lock()
+
+    # Offers, venues, members: changed in the database, then published.
+
+    async def publish_offers(self, data: bytes) -> list[str]:
+        """Publishes a file of offers; see ``offers.publish_offers``."""
+        async with self.database.writing() as connection:
+            changed = await offers.publish_offers(connection, data, self.now_ms())
+            for row in await fleet(connection):
+                if row["state"] == LedgerState.OK:
+                    await self.grant_first_leases(connection, row["ledger"], row["terminal"])
+        await self.publish()
+        return changed
+
+    async def change_offer(self, name: str, changes: dict[str, Any]) -> int:
+        """Publishes the next version of one offer; see ``offers.change_offer``."""
+        async with self.database.writing() as connection:
+            version = await offers.change_offer(connection, name, changes, self.now_ms())
+        await self.publish()
+        return version
+
+    async def import_venues(self, data: bytes) -> int:
+        """Takes a file of venues; see ``offers.import_venues``."""
+        async with self.database.writing() as connection:
+            count = await offers.import_venues(connection, data)
+        await self.publish()
+        return count
+
+    async def import_members(
+        self, data: bytes, progress: Callable[[int, int], None] = lambda _done, _total: None
+    ) -> card_list.ImportReport:
+        """Takes a file of cards and members; see ``members.import_members``."""
+        async with self.database.writing() as connection:
+            report = await members.import_members(connection, data, self.now_ms(), progress)
+        await self.publish_roster()
+        return report
+
+    async def take_members(self, rows: Sequence[card_list.Membership]) -> tuple[int, int]:
+        """Takes cards and members that were read already."""
+        async with self.database.writing() as connection:
+            changed = await members.take_rows(connection, rows, self.now_ms())
+        await self.publish_roster()
+        return changed
+
+    async def set_card(self, card: str, status: str) -> None:
+        """Gives a card another status; see ``members.set_card``."""
+        async with self.database.writing() as connection:
+            await members.set_card(connection, card, status, self.now_ms())
+        await self.publish_roster()
+
+    async def set_member(self, member: str, status: str) -> None:
+        """Gives a member another status; see ``members.set_member``."""
+        async with self.database.writing() as connection:
+            await members.set_member(connection, member, status, self.now_ms())
+        await self.publish_roster()
+
+    async def publish(self) -> None:
+        """Puts offers and venues as they stand into the repository."""
+        async with self.database.reading() as connection:
+            newest = await offers.newest_documents(connection)
+            places = await offers.venue_documents(connection)
+        files = {OFFERS_TARGET: _json(list(newest.values())), VENUES_TARGET: _json(places)}
+        async with self._publishing:
+            await asyncio.to_thread(self.repository.publish, "offers", files)
+
+    async def fresh_timestamp(self) -> Path:
+        """The repository's timestamp, signed anew if it is old."""
+        async with self._publishing:
+            await asyncio.to_thread(self.repository.refresh)
+        return self.repository.folder / "metadata" / "timestamp.json"
+
+    async def publish_roster(self) -> None:
+        """Puts all cards as they stand into the repository."""
+        async with self._publishing:
+            async with self.database.writing() as connection:
+                rows = await members.current(connection)
+                version = int(await _setting(connection, "roster_version") or 0) + 1
+                await _set(connection, "roster_version", str(version))
+            await asyncio.to_thread(self._publish_roster, rows, version)
+
+    def _publish_roster(self, rows: Sequence[card_list.Membership], version: int) -> None:
+        with tempfile.TemporaryDirectory(dir=self.home.path) as folder:
+            path = Path(folder) / "roster.bin"
+            build_roster(
+                path,
+                card_list.roster_records(rows),
+                version=version,
+                as_of_ms=self.now_ms(),
+                card_key_id=self.home.configuration.card_key_id,
+            )
+            self.repository.publish("status", {ROSTER_TARGET: path.read_bytes()})
+
+    async def publish_ca_keys(self, data: bytes, custodians: Path | None = None) -> int:
+        """Puts a bundle of card CA keys in force, signed by the custodians who are here.
+
+        Raises:
+            PublicationRefused: fewer than two of them.
+        """
+        signers = self.home.custodians(custodians)
+        async with self._publishing:
+            return await asyncio.to_thread(
+                self.repository.publish_offline, {CA_KEYS_TARGET: data}, signers
+            )
+
+    # Figures.
+
+    async def published(self) -> Published:
+        """Offers and venues as they stand."""
+        async with self.database.reading() as connection:
+            return await self.book.read(connection)
+
+    async def month_report(self, month: str) -> reports.MonthReport:
+        """The report of one month; see ``reports.month_report``."""
+        async with self.database.reading() as connection:
+            published = await self.book.read(connection)
+            return await reports.month_report(connection, published, month, self.now_ms())
+
+    async def counts(self) -> dict[str, int]:
+        """Recorded, confirmed, lost and twice."""
+        async with self.database.reading() as connection:
+            return await reports.whole_counts(connection)
+
+    async def stock_of(self, offer: str) -> stock.StockState:
+        """Stock of one offer."""
+        async with self.database.reading() as connection:
+            published = await self.book.read(connection)
+            return await stock.state_of(connection, published, offer)
+
+    async def grant(
+        self, ledger: str, offer: str, units: int, bucket: str = ""
+    ) -> leases.Lease | None:
+        """Grants a lease; see ``leases.grant``."""
+        async with self.database.writing() as connection:
+            published = await self.book.read(connection)
+            return await leases.grant(
+                connection,
+                self.database,
+                published,
+                stock.Bucket(offer, bucket),
+                ledger=ledger,
+                units=units,
+                now_ms=self.now_ms(),
+            )
+
+    async def recall(self, ledger: str, offer: str) -> int:
+        """Asks a terminal for its unused units; see ``leases.recall``."""
+        async with self.database.writing() as connection:
+            return await leases.recall(connection, ledger=ledger, offer=offer, now_ms=self.now_ms())
+
+    async def cases(self) -> list[dict[str, Any]]:
+        """Open cases by first event time, then reason."""
+        async with self.database.reading() as connection:
+            return await open_cases(connection)
+
+    async def ledgers(self) -> list[dict[str, Any]]:
+        """Every ledger: terminal, state, size, last seen, judgements to come."""
+        async with self.database.reading() as connection:
+            return await fleet(connection)
+
+    async def grant_first_leases(
+        self, connection: AsyncConnection, ledger: str, terminal: str
+    ) -> None:
+        published = await self.book.read(connection)
+        await leases.grant_first(
+            connection,
+            self.database,
+            published,
+            ledger=ledger,
+            terminal=terminal,
+            now_ms=self.now_ms(),
+        )
+
+
+def _json(documents: list[dict[str, Any]]) -> bytes:
+    return json.dumps(documents, ensure_ascii=False, indent=1).encode("utf-8")
+
+
+async def _setting(connection: AsyncConnection, name: str) -> str | None:
+    value: str | None = await connection.scalar(
+        select(settings.c.value).where(settings.c.name == name)
+    )
+    return value
+
+
+async def _set(connection: AsyncConnection, name: str, value: str) -> None:
+    await connection.execute(settings.delete().where(settings.c.name == name))
+    await connection.execute(settings.insert(), {"name": name, "value": value})
