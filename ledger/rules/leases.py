@@ -25,6 +25,17 @@ from ledger.rules import windows
 from ledger.rules.offer import LeaseView, Offer, StockMode
 
 REFILL_UNITS: Final = 8
+#: A refill takes at most this part of what is free, so that the last units stay within reach.
+REFILL_SHARE: Final = 50
+
+
+def refill_units(wanted: int, free: int) -> int:
+    """Units to grant to a terminal that needs ``wanted`` and can have at most ``free``.
+
+    Small leases leave little stranded on terminals that are cut off: with 10,000 units and one
+    terminal in five offline, larger ones leave twice as much unsold.
+    """
+    return min(free, max(wanted, min(REFILL_UNITS, free // REFILL_SHARE)))
 
 
 class LeaseBook:
@@ -143,6 +154,8 @@ class StockPool:
     def __init__(self, offer: Offer) -> None:
         self.offer = offer
         self._leases: dict[str, Lease] = {}
+        self._holders: dict[tuple[str, str], str] = {}
+        self._out: dict[str, int] = {}
         self._used: dict[str, int] = {}
         self._spends: dict[tuple[str, int], tuple[str, str, int]] = {}
 
@@ -181,7 +194,7 @@ class StockPool:
 
     def leased(self, part: str | None = None) -> int:
         """Units granted, not redeemed, not returned; of all parts if none is named."""
-        return sum(one.outstanding for one in self._leases.values() if part in {None, one.part})
+        return sum(self._out.values()) if part is None else self._out.get(part, 0)
 
     def free(self, part: str) -> int:
         """Units that can still be granted or held."""
@@ -195,12 +208,14 @@ class StockPool:
         """All leases ever granted."""
         return iter(self._leases.values())
 
+    def lease(self, name: str) -> Lease | None:
+        """A lease by name."""
+        return self._leases.get(name)
+
     def open_lease(self, ledger: str, part: str) -> Lease | None:
-        """The open lease of a ledger on a part."""
-        for one in self._leases.values():
-            if one.ledger == ledger and one.part == part and one.state is LeaseState.OPEN:
-                return one
-        return None
+        """The newest open lease of a ledger on a part."""
+        found = self._leases.get(self._holders.get((ledger, part), ""))
+        return found if found is not None and found.state is LeaseState.OPEN else None
 
     def grant(self, lease: str, ledger: str, part: str, units: int, expires_ms: int) -> Lease:
         """Cuts units from what is free: a new lease, or a new epoch of the same one.
@@ -222,22 +237,22 @@ class StockPool:
             found = replace(
                 held, epoch=held.epoch + 1, units=held.units + added, expires_ms=expires_ms
             )
-        self._leases[lease] = found
+        self._holders[ledger, part] = lease
+        self._put(found)
         return found
 
     def close(self, lease: str, spent: int) -> None:
         """Takes a terminal's signed close: what it did not spend is free again. Idempotent."""
         held = self._leases.get(lease)
         if held is not None and held.state is LeaseState.OPEN:
-            self._leases[lease] = replace(
-                held, state=LeaseState.CLOSED, spent=min(max(spent, held.used), held.units)
-            )
+            spent = min(max(spent, held.used), held.units)
+            self._put(replace(held, state=LeaseState.CLOSED, spent=spent))
 
     def write_off(self, lease: str) -> int:
         """Frees what an unreachable terminal still holds; returns the units now at risk."""
         held = self._leases[lease]
         at_risk = held.outstanding
-        self._leases[lease] = replace(held, state=LeaseState.WRITTEN_OFF)
+        self._put(replace(held, state=LeaseState.WRITTEN_OFF))
         return at_risk
 
     def apply(self, entry: Entry, ledger: str, part: str) -> None:
@@ -264,7 +279,7 @@ class StockPool:
         held = self._leases.get(str(entry.get("lease", "")))
         if held is not None:
             part = held.part
-            self._leases[held.lease] = replace(held, used=held.used + quantity)
+            self._put(replace(held, used=held.used + quantity))
         self._used[part] = self.used(part) + quantity
         self._spends[position] = (held.lease if held is not None else "", part, quantity)
 
@@ -278,7 +293,14 @@ class StockPool:
         held = self._leases.get(lease)
         if held is not None:
             late = quantity if held.state is LeaseState.CLOSED else 0
-            self._leases[lease] = replace(held, used=held.used - quantity, late=held.late + late)
+            self._put(replace(held, used=held.used - quantity, late=held.late + late))
+
+    def _put(self, lease: Lease) -> None:
+        """Keeps a lease and the sum of what is outstanding, so that no look walks all leases."""
+        before = self._leases.get(lease.lease)
+        change = lease.outstanding - (before.outstanding if before is not None else 0)
+        self._out[lease.part] = self._out.get(lease.part, 0) + change
+        self._leases[lease.lease] = lease
 
 
 def _number(entry: Entry, name: str, default: int = 0) -> int:

@@ -11,7 +11,7 @@ from ledger.errors import EntryInvalid, NotCanonical
 from ledger.log import canonical
 from ledger.log.checkpoint import cosign
 from ledger.log.merkle import Frontier
-from ledger.log.note import Ed25519Verifier, KeySigner, Verifier
+from ledger.log.note import Ed25519Verifier, KeySigner, Verifier, vkey
 from ledger.rules.usage import Usage, Use
 from server.cases import group_cases
 from server.facts import Case, Event, Facts, Finding
@@ -66,6 +66,7 @@ class Centre:
         """Joins the receipt key, the clock, what is known, and who is told of new entries."""
         self._signer = witness
         self.witness: Verifier = Ed25519Verifier.of(witness)
+        self.vkey = vkey(witness.name, witness.public_key, witness.note_type)
         self._true_ms = true_ms
         self._facts = facts
         self._admitted = admitted

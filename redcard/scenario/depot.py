@@ -8,11 +8,10 @@ from typing import Final
 
 from ledger.codes import Code
 from ledger.entry import Entry, Kind
-from ledger.rules.leases import REFILL_UNITS, Lease, LeaseState, StockPool
+from ledger.rules.leases import LeaseState, StockPool, refill_units
 from ledger.rules.offer import LeaseView, Offer, Refill, StockMode, Venue
 from ledger.rules.stock import next_issue
-from redcard.scenario.machine import Machine
-from redcard.scenario.till import Grant, close_leases
+from redcard.scenario.till import Grant, LeaseHolder, close_leases
 
 #: How long the server keeps a hold whose entry the terminal did not confirm.
 HOLD_MS: Final = 10 * 60 * 1000
@@ -63,17 +62,19 @@ class Depot:
         found.offer = offer
         return found
 
-    def start(self, offer: Offer, machine: Machine, venue: Venue, units: int) -> LeaseView | None:
+    def start(
+        self, offer: Offer, machine: LeaseHolder, venue: Venue, units: int
+    ) -> LeaseView | None:
         """The lease that a terminal holds as the scenario begins."""
         return self._grant(offer, machine, venue, units)
 
     def refill(
         self,
-        machine: Machine,
+        machine: LeaseHolder,
         venue: Venue,
         offer: Offer,
         quantity: int,
-        others: Iterable[Machine],
+        others: Iterable[LeaseHolder],
     ) -> Grant:
         """Grants more units, recalling those of connected terminals when the pool is empty."""
         pool = self.pool(offer)
@@ -90,12 +91,14 @@ class Depot:
                 self._recall_now(pool, other, offer.id, part)
             if pool.free(part) < wanted:
                 return Grant(self._why_empty(pool, part))
-            wanted = max(wanted, min(REFILL_UNITS, pool.free(part)))
+            wanted = refill_units(wanted, pool.free(part))
         else:
             wanted = 0
         return Grant(Refill.NOT_ASKED, self._grant(offer, machine, venue, wanted))
 
-    def _grant(self, offer: Offer, machine: Machine, venue: Venue, units: int) -> LeaseView | None:
+    def _grant(
+        self, offer: Offer, machine: LeaseHolder, venue: Venue, units: int
+    ) -> LeaseView | None:
         pool, now_ms = self.pool(offer), self._true_ms()
         part = pool.part(venue.id, venue.zone, now_ms)
         held = pool.open_lease(machine.ledger, part)
@@ -108,23 +111,20 @@ class Depot:
         lease = pool.grant(name, machine.ledger, part, units, expires_ms)
         return LeaseView(lease.lease, lease.epoch, lease.units, 0, lease.expires_ms)
 
-    def _recall_now(self, pool: StockPool, other: Machine, offer: str, part: str) -> None:
+    def _recall_now(self, pool: StockPool, other: LeaseHolder, offer: str, part: str) -> None:
         """A connected terminal closes its lease of this part and says so at once."""
-        parts = {one.lease: one.part for one in pool.leases()}
-        idle = [
-            entry
-            for entry in close_leases(other, offer)
-            if parts.get(str(entry["lease"])) == part and self._is_idle(pool, entry)
-        ]
+        idle = [entry for entry in close_leases(other, offer) if self._is_idle(pool, entry, part)]
         if idle:
             other.append(idle)
             for entry in idle:
                 pool.close(str(entry["lease"]), int(str(entry["spent"])))
 
     @staticmethod
-    def _is_idle(pool: StockPool, entry: Entry) -> bool:
-        lease = _lease(pool, str(entry["lease"]))
-        return lease is not None and lease.units > int(str(entry["spent"]))
+    def _is_idle(pool: StockPool, entry: Entry, part: str) -> bool:
+        lease = pool.lease(str(entry["lease"]))
+        if lease is None or lease.part != part or lease.state is not LeaseState.OPEN:
+            return False
+        return lease.units > int(str(entry["spent"]))
 
     @staticmethod
     def _why_empty(pool: StockPool, part: str) -> Refill:
@@ -204,8 +204,3 @@ class Depot:
         used = pool.used(part)
         left = max(0, stock.quantity - used - leased)
         return StockNumbers(leased, left, pool.oversold())
-
-
-def _lease(pool: StockPool, name: str) -> Lease | None:
-    found = [one for one in pool.leases() if one.lease == name]
-    return found[0] if found and found[0].state is LeaseState.OPEN else None

@@ -27,6 +27,7 @@ from terminal.clock import Moment, TimeFloor, moment
 
 #: How long after its start a machine's boot-time clock stands when the program begins.
 BOOT_MS: Final = 30_000
+RESERVE_BYTES: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,7 @@ class Machine:
                 signer=signer,
                 genesis={},
                 boot=self._boot_facts(),
-                reserve_bytes=0,
+                reserve_bytes=RESERVE_BYTES,
             ).close()
         self.log = self._open_log()
 
@@ -243,7 +244,7 @@ class Machine:
             signer=self.signer,
             boot=self._boot_facts(),
             cosigned=[receipt.note for receipt in newest],
-            reserve_bytes=0,
+            reserve_bytes=RESERVE_BYTES,
         )
         self.log = log
         self.usage = Usage()

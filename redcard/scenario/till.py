@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
@@ -11,6 +11,7 @@ import ledger.rules.voids
 from ledger.codes import CODES, Code, Outcome
 from ledger.entry import Entry, Kind, Value
 from ledger.rules import windows
+from ledger.rules.leases import LeaseBook
 from ledger.rules.offer import (
     Ask,
     BrokenOffer,
@@ -51,6 +52,22 @@ class Grant:
 
     refill: Refill
     lease: LeaseView | None = None
+
+
+class LeaseHolder(Protocol):
+    """Whoever holds leases: a machine, or a stall of a rush."""
+
+    leases: LeaseBook
+
+    @property
+    def ledger(self) -> str:
+        """Ledger id."""
+
+    def now(self) -> Moment:
+        """Its own time."""
+
+    def append(self, entries: Sequence[Entry]) -> int:
+        """Writes entries in one durable commit; returns the seq of the first."""
 
 
 class ServerAtTheTap(Protocol):
@@ -213,7 +230,7 @@ def void(
     return _answer(decision, machine.view(str(entry.get("member", "")), offer).units, at)
 
 
-def close_leases(machine: Machine, offer: str, *, but: str = "") -> list[Entry]:
+def close_leases(machine: LeaseHolder, offer: str, *, but: str = "") -> list[Entry]:
     """The terminal's signed word on what it spent of each of its leases."""
     now = machine.now()
     return [
@@ -231,7 +248,7 @@ def close_leases(machine: Machine, offer: str, *, but: str = "") -> list[Entry]:
     ]
 
 
-def take_lease(machine: Machine, offer: str, lease: LeaseView) -> None:
+def take_lease(machine: LeaseHolder, offer: str, lease: LeaseView) -> None:
     """Writes a granted lease, and the close of any other that it takes the place of."""
     now = machine.now()
     granted: Entry = {

@@ -18,7 +18,7 @@ from sync.receipts import open_receipt
 from sync.transport import ANSWER_BYTES_MAX, Request, Response
 from sync.uplink import SyncStatus, Uplink, check_answer, refused_status, standing
 
-__all__ = ["Cable", "SyncAnswer", "pull", "push", "resend", "sync"]
+__all__ = ["Cable", "SyncAnswer", "SyncStatus", "pull", "push", "resend", "sync"]
 
 
 class Server(Protocol):

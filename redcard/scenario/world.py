@@ -44,6 +44,7 @@ from sync.transport import Request, Response
 from sync.uplink import SyncStatus
 
 DOMAIN: Final = "scenario.redcard.example"
+_ALPHABET: Final = "234567abcdefghijklmnopqrstuvwxyz"
 
 
 @dataclass
@@ -321,8 +322,11 @@ class World:
     # The beginning.
 
     def _start(self, name: str) -> None:
-        ledger = sha256(f"ledger {name}".encode())
-        origin = f"{DOMAIN}/redcard/{card_hash(ledger.hexdigest())}"
+        # Of two events at the same instant the lower ledger id was first: here, the lower name.
+        place = sorted(self.scenario.terminals).index(name)
+        first, second = divmod(place, len(_ALPHABET))
+        ledger = f"{_ALPHABET[first]}{_ALPHABET[second]}{card_hash(f'ledger {name}')[2:]}"
+        origin = f"{DOMAIN}/redcard/{ledger}"
         disk = self.folder / f"disk-{name}"
         disk.mkdir()
         signer = make_signer(origin)
