@@ -26,6 +26,7 @@ from readers.cards.scheme import SchemeContext
 from readers.connection import CardConnection
 from readers.supervision import CardReader
 from sync.client import Client, ServerKeys
+from sync.roster_delta import apply_delta
 from sync.snapshot import SnapshotStore
 from sync.state import SyncState
 from sync.transport import HttpTransport, Transport
@@ -54,6 +55,8 @@ from terminal.writer import LedgerWriter
 LEDGER_KEY: Final = "ledger"
 TRANSPORT_KEY: Final = "transport"
 CARD_KEY: Final = "card"
+#: The target that is brought up to date by deltas.
+ROSTER_TARGET: Final = "status/roster.bin"
 
 
 def software_version() -> str:
@@ -163,7 +166,9 @@ def _open_server(home: Home, enrolment: Enrolment, transport: Transport | None) 
             verifier("witness"), verifier("judgements"), verifier("feed"), enrolment.recipient
         ),
         state=SyncState.open(home.sync_path, origin=enrolment.origin),
-        store=SnapshotStore(home.snapshot_path, home.root_path.read_bytes())
+        store=SnapshotStore(
+            home.snapshot_path, home.root_path.read_bytes(), {ROSTER_TARGET: apply_delta}
+        )
         if home.root_path.exists()
         else None,
         transport=transport,

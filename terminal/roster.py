@@ -4,14 +4,44 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from terminal.errors import SnapshotRefused
-from terminal.state import Directory
+from ledger.rules.request import MemberView
+from ledger.rules.terms import CardStatus, MemberStatus
+from sync.roster import Roster
+from terminal.state import Directory, Listed
+
+
+class MappedRoster:
+    """A mapped roster; the file lives on for as long as it is mapped."""
+
+    def __init__(self, roster: Roster) -> None:
+        self._roster = roster
+
+    def find(self, card: str) -> Listed | None:
+        """What the roster says of a card; a status of a newer version reads as blocked."""
+        found = self._roster.lookup(card)
+        if found is None:
+            return None
+        member = None
+        if found.member:
+            status = MemberStatus.SUSPENDED if found.suspended else MemberStatus.ACTIVE
+            member = MemberView(
+                ref=found.member,
+                status=status,
+                district=found.district,
+                street=found.street,
+                tags=frozenset(found.tags),
+            )
+        return Listed(CardStatus(found.status), member, found.expires)
+
+    def __len__(self) -> int:
+        return len(self._roster)
 
 
 def open_roster(path: Path) -> Directory:
-    """Opens the roster of a verified snapshot; it is mapped, not read.
+    """Maps the roster of a verified snapshot.
 
     Raises:
-        SnapshotRefused: it is not a roster of a version we know.
+        RosterInvalid: it is not whole or of no version that we know.
+        OSError: it cannot be read.
     """
-    raise SnapshotRefused(f"{path} is of no roster version that this program knows")
+    return MappedRoster(Roster.open(path))

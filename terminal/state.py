@@ -21,10 +21,11 @@ CONNECTED_MS: Final = 30_000
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """What the roster says of a card."""
+    """What the roster says of a card; ``expires`` is the last good year and month."""
 
     status: CardStatus
     member: MemberView | None
+    expires: tuple[int, int] | None = None
 
 
 class Directory(Protocol):
@@ -93,6 +94,8 @@ def card_view(presented: Presented, cards: Directory, today_iso: str) -> CardVie
     else:
         status, member = listed.status, listed.member
     expired = card.expires is not None and card.expires.isoformat() < today_iso
+    if listed is not None and listed.expires is not None:
+        expired = expired or "{:04d}-{:02d}".format(*listed.expires) < today_iso[:7]
     if expired and status in {CardStatus.ACTIVE, CardStatus.NOT_ACTIVE}:
         status = CardStatus.EXPIRED
     assurance = "authenticated" if card.assurance is CardAssurance.AUTHENTICATED else "identified"
