@@ -10,6 +10,7 @@ from typing import Final, Protocol
 
 from ledger.errors import NoteInvalid
 from ledger.log import canonical
+from ledger.log.merkle import Frontier
 from ledger.log.note import Verifier, open_note
 from sync.batch import Entries, ledger_of
 from sync.carrying import CarryResult, export_batches, import_receipts, relay
@@ -18,12 +19,14 @@ from sync.errors import Malformed, Overloaded, Refused, TrustError, Unreachable
 from sync.feed import Page, Record, decode_page, read_judgement
 from sync.protocol import (
     NOTE_BYTES_MAX,
+    SIZE_HEADER,
     TIME_HEADER,
     StatusWord,
     authorize,
     feed_path,
     judgements_path,
 )
+from sync.receipts import extend
 from sync.state import SyncState
 from sync.transport import Request, Response, Transport
 from sync.uplink import (
@@ -185,6 +188,9 @@ class Client:
         if pushed.status in {SyncStatus.OFFLINE, SyncStatus.OVERLOADED}:
             return SyncResult(pushed.status, pushed, PullResult(pushed.status))
         pulled = self.pull()
+        if pushed.status is SyncStatus.OK and self.status().pending:
+            # The pull showed that the server was restored from a backup: fill it up again.
+            pushed = self.push(progress)
         status = pushed.status if pushed.status is not SyncStatus.OK else pulled.status
         self._remember(status, pushed.detail or pulled.detail)
         return SyncResult(status, pushed, pulled)
@@ -305,7 +311,16 @@ class Client:
         page = decode_page(open_note(response.body, [verifier]).text)
         if (page.kind, page.origin, page.after) != (kind, self._source.origin, after):
             raise Malformed(f"the server answered with another page than {target}")
+        self._compare_sizes(response.integer(SIZE_HEADER))
         return page, standing(response)
+
+    def _compare_sizes(self, held: int | None) -> None:
+        """Moves the cursor back if the server holds less than it has receipted.
+
+        The header is not signed: at worst entries are sent once more and answered as replays.
+        """
+        if held is not None and held < self._state.acknowledged().size <= self._source.size:
+            self._state.rewind(extend(Frontier(), self._source, held))
 
     def _get(self, target: str) -> Response:
         """A signed GET; if our clock is too far off, once more by the server's."""

@@ -25,6 +25,9 @@ NOTE_MEDIA_TYPE: Final = "text/plain; charset=utf-8"
 
 TIME_HEADER: Final = "Redcard-Time-Ms"
 STATE_HEADER: Final = "Redcard-Ledger-State"
+#: Entries that the server holds, beside every answer to a signed GET: a server that was restored
+#: from a backup tells so even a terminal that has nothing new to send.
+SIZE_HEADER: Final = "Redcard-Ledger-Size"
 AUTHORIZATION_SCHEME: Final = "Redcard"
 
 BATCH_ENTRIES_MAX: Final = 500

@@ -31,6 +31,7 @@ from sync.errors import Malformed as BadBytes
 from sync.feed import Judgement, Page, Record, encode_page, judgement_record
 from sync.protocol import (
     FORK_STATUS,
+    SIZE_HEADER,
     STATE_HEADER,
     TIME_HEADER,
     Batch,
@@ -149,7 +150,11 @@ class MemoryServer:
 
     def _good(self, held: Held, body: bytes) -> Response:
         word = {LedgerState.OK: "ok", LedgerState.QUARANTINED: "quarantined"}
-        return Response(200, {STATE_HEADER: word.get(held.standing, "revoked")}, body)
+        headers = {
+            STATE_HEADER: word.get(held.standing, "revoked"),
+            SIZE_HEADER: str(len(held.entries)),
+        }
+        return Response(200, headers, body)
 
     def _read(self, request: Request, ledger: str, what: str, after: int) -> Response:
         held = self.logs[ledger]

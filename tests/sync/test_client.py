@@ -133,6 +133,17 @@ def test_a_server_restored_from_a_backup_is_refilled(server: MemoryServer, one: 
     assert len(one.state.receipts()) > before
 
 
+def test_an_idle_terminal_refills_a_restored_server_too(
+    server: MemoryServer, one: Terminal
+) -> None:
+    backup = server.backup()
+    one.client.sync()
+    server.restore(backup)
+    result = one.client.sync()
+    assert (result.status, result.push.pending) == (SyncStatus.OK, 0)
+    assert entries(server, one) == one.log.stored
+
+
 def test_a_server_that_lost_everything_is_refilled(server: MemoryServer, one: Terminal) -> None:
     backup = server.backup()
     one.client.push()
