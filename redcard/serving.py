@@ -1,0 +1,139 @@
+"""Serves a terminal on loopback: the one writer, its readers, pages and API in one process.
+
+Import it where it is used: it brings the whole terminal along.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import uvicorn
+
+from readers.supervision import CardReader
+from redcard.errors import SurroundingsMissing
+from terminal.clock import Clock
+from terminal.composition import open_terminal
+from terminal.home import ApiAddress, Home
+from terminal.web.api import api_routes
+from terminal.web.app import create_app
+
+HOST: Final = "127.0.0.1"
+STOP_TIMEOUT_S: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """Where the pages are; the key in an address becomes a cookie when it is opened."""
+
+    port: int
+    token: str
+
+    def page(self, path: str) -> str:
+        """Address of a page, with the key that opens it."""
+        joint = "&" if "?" in path else "?"
+        return f"http://{HOST}:{self.port}{path}{joint}key={self.token}"
+
+
+class AnnouncingServer(uvicorn.Server):
+    """An HTTP server that says once that it answers."""
+
+    def __init__(self, config: uvicorn.Config, started: Callable[[], None]) -> None:
+        """Calls ``started`` from the event loop after start-up."""
+        super().__init__(config)
+        self._told = started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Starts to answer, then says so."""
+        await super().startup(sockets)
+        if self.started:
+            self._told()
+
+
+def serve_terminal(
+    home: Home,
+    clock: Clock,
+    readers: Sequence[CardReader],
+    *,
+    port: int | None = None,
+    token: str = "",
+    framed_by: Iterable[str] = (),
+    ready: Callable[[Serving], None] = lambda _serving: None,
+) -> None:
+    """Serves until SIGTERM or SIGINT; returns after the ledger is closed.
+
+    Args:
+        home: an enrolled home.
+        clock: the machine's clock, or the demo's.
+        readers: drivers, not started.
+        port: loopback port; ``None`` takes the one of ``terminal.toml``, 0 any free one.
+        token: secret of this start; a fresh one when empty.
+        framed_by: origins that may show the pages in a frame.
+        ready: told where the pages are, once they answer.
+
+    Raises:
+        LogLocked: another process serves this home.
+        SurroundingsMissing: the port is taken.
+    """
+    listener = _listen(home.config.port if port is None else port)
+    serving = Serving(listener.getsockname()[1], token or secrets.token_urlsafe(24))
+    with listener:
+        service = open_terminal(home, clock, readers)
+        try:
+            app = create_app(
+                service,
+                token=serving.token,
+                port=serving.port,
+                monotonic_ms=_monotonic_ms,
+                framed_by=framed_by,
+                api=api_routes(service),
+            )
+            config = uvicorn.Config(
+                app,
+                log_level="warning",
+                access_log=False,
+                lifespan="on",
+                timeout_graceful_shutdown=STOP_TIMEOUT_S,
+                ws="none",
+            )
+            server = AnnouncingServer(config, lambda: _announce(home, serving, ready))
+            service.start()
+            asyncio.run(server.serve(sockets=[listener]))
+        finally:
+            home.forget_api()
+            service.close()
+
+
+def _announce(home: Home, serving: Serving, ready: Callable[[Serving], None]) -> None:
+    home.write_api(ApiAddress(serving.port, serving.token, os.getpid()))
+    ready(serving)
+
+
+def _listen(port: int) -> socket.socket:
+    try:
+        return socket.create_server((HOST, port))
+    except OSError as error:
+        raise SurroundingsMissing(
+            f"port {port} on {HOST} cannot be used: {error.strerror}",
+            next_step="choose another `port` in terminal.toml, or 0 for any",
+        ) from error
+
+
+def _monotonic_ms() -> int:
+    return time.monotonic_ns() // 1_000_000
+
+
+def stop_on_signal() -> None:
+    """Turns SIGTERM into the same orderly end as Ctrl-C."""
+
+    def end(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, end)
