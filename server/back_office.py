@@ -205,6 +205,7 @@ class BackOffice:
     async def grant_first_leases(
         self, connection: AsyncConnection, ledger: str, terminal: str
     ) -> None:
+        """Grants the leases that published offers name for a terminal and it never had."""
         published = await self.book.read(connection)
         await leases.grant_first(
             connection,

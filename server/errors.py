@@ -38,12 +38,14 @@ class Overloaded(ServerError):
 
     Attributes:
         retry_after_s: whole seconds after which another attempt is welcome.
+        by_sender: whether it is this sender that asks for too much, not everybody together.
     """
 
-    def __init__(self, message: str, *, retry_after_s: int) -> None:
+    def __init__(self, message: str, *, retry_after_s: int, by_sender: bool = False) -> None:
         """Keeps the waiting time for the ``Retry-After`` header."""
         super().__init__(message)
         self.retry_after_s = retry_after_s
+        self.by_sender = by_sender
 
 
 class BatchUnreadable(ServerError):
@@ -59,7 +61,16 @@ class TerminalUnknown(ServerError):
 
 
 class RequestUnauthentic(ServerError):
-    """A terminal's signed request does not verify or is too old."""
+    """A terminal's signed request does not verify or is too old.
+
+    Attributes:
+        word: status word of the answer.
+    """
+
+    def __init__(self, message: str, *, word: str) -> None:
+        """Keeps the word that tells the terminal what to do."""
+        super().__init__(message)
+        self.word = word
 
 
 class ImportRefused(ServerError):

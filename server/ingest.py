@@ -113,6 +113,7 @@ class Ingest:
             raise Overloaded(
                 "this ledger has batches under way already; wait for their answers",
                 retry_after_s=RETRY_AFTER_S,
+                by_sender=True,
             )
         self._inside[ledger] += 1
         try:
