@@ -15,7 +15,6 @@ verify.py FOLDER`` checks an export, ``verify.py FILE`` a database; all faults a
     cosigned         a head that the server confirmed (C2SP cosignature/v1) does not hold
     tile             the database's stored hash of 256 entries differs from theirs
     file             a file is torn, or SQLite's own integrity check names a fault
-
 Exit status: 0 no fault, 1 faults, 2 wrong usage, 3 nothing there to read.
 """
 
@@ -105,10 +104,9 @@ def parse_keys(lines: Iterable[str], report: Report) -> list[Key]:
             blob = strict_base64(rest[9:])
             identifier = hashlib.sha256(name.encode() + b"\n" + blob).digest()[:4]
             public = Ed25519PublicKey.from_public_bytes(blob[1:])
-            if rest[:9] == f"{identifier.hex()}+" and blob[0] in (1, 4):
-                keys.append(Key(name, identifier, blob[0], public))
-            else:
-                report.add(None, "signature", f"verifier key {line[:40]}…: wrong id or type")
+            keys.append(Key(name, identifier, blob[0], public))
+            if rest[:9] != f"{identifier.hex()}+" or blob[0] not in (1, 4):
+                report.add(None, "signature", f"verifier key {keys.pop()}: wrong id or type")
         except ValueError as error:
             report.add(None, "signature", f"verifier key {line[:40]}…: {error}")
     return keys
@@ -146,15 +144,16 @@ def open_head(note: bytes, keys: Sequence[Key], kind: str, report: Report) -> li
     except ValueError as error:
         report.add(None, kind, f"a stored head is unreadable: {error}")
         return []
-    # The ledger signs by a key of its own name, the server cosigns by one of type 4.
-    signed, what = False, f"head of {head.size}"
+    # The ledger signs by a key of its own name; what the server confirms, it cosigns by type 4.
+    signed, what = {"ledger": False, "server": kind == "signature"}, f"head of {head.size}"
     for name, blob in signatures:
         for key in (key for key in keys if (key.name, key.identifier) == (name, blob[:4])):
-            signed |= key.kind == 4 if kind == "cosigned" else name == head.origin
+            signed["server"] |= key.kind == 4
+            signed["ledger"] |= key.kind == 1 and name == head.origin
             if not key.holds(text, blob[4:]):
                 report.add(None, kind, f"{what}: the signature by {name} does not hold")
-    if not signed:
-        report.add(None, kind, f"{what}: not signed by any of the given keys")
+    if not all(signed.values()):
+        report.add(None, kind, f"{what}: the given keys did not sign it")
     return [head]
 
 
@@ -198,7 +197,7 @@ def decode(data: bytes) -> dict[str, Any]:
         entry = json.loads(data.decode())
     except RecursionError:
         raise ValueError("nested") from None
-    if not isinstance(entry, dict) or any(type(entry.get(name)) is not int for name in COUNTED):
+    if not isinstance(entry, dict) or {type(entry.get(name)) for name in COUNTED} != {int}:
         raise ValueError("not an object with integers seq, ts_ms and mono_ms")
     for key, value in entry.items():
         items = value if isinstance(value, list) else [value]
@@ -228,11 +227,11 @@ class Audit:
         digest, seq, entry = hashlib.sha256(b"\x00" + data).digest(), self.expected, None
         try:
             entry = decode(data)
-            says = entry["seq"]
-            if not digest.startswith(leaf_at(says) or b"none"):
-                self.report.add(seq, "leaf", f"does not hash to the stored leaf of entry {says}")
+            if digest.startswith(leaf_at(entry["seq"]) or b"none"):
+                seq = entry["seq"]
             else:
-                seq = says
+                kind = "order" if digest.startswith(leaf_at(seq) or b"none") else "leaf"
+                self.report.add(seq, kind, f"is not what is stored for entry {entry['seq']}")
         except ValueError as error:
             self.report.add(seq, "canonical", f"not an entry: {error}")
         if seq > self.expected:
@@ -294,8 +293,9 @@ class Audit:
                 self.report.add(None, kind, f"{what}: the entries have another root; {since}")
             else:
                 self.proved = head.size
-        self.report.size = self.tree.size
-        self.report.root = base64.b64encode(self.tree.root()).decode() if last else ""
+        if last:
+            self.report.size = self.tree.size
+            self.report.root = base64.b64encode(self.tree.root()).decode()
 
 
 def verify_directory(path: Place, vkeys: Sequence[str] = (), tick: Tick = bool) -> Report:
