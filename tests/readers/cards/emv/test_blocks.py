@@ -43,7 +43,7 @@ def test_header_and_trailer_each_count(world: TestCa, header: int, trailer: int)
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("0501 68" + "08" + "AA" * 103, "104 bytes of dynamic data"),
+        ("0501 68" + "08" + "AA" * 102, "104 bytes of dynamic data"),
         ("0501 FF" + "08" + "AA" * 8, "255 bytes of dynamic data"),
         ("0501 00", "malformed"),
         ("0501 01 00", "malformed"),
