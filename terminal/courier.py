@@ -14,7 +14,7 @@ from sync.errors import SyncError
 from sync.retry import Backoff
 from sync.uplink import PushResult, SyncStatus
 from terminal.answers import SyncAnswer
-from terminal.errors import SnapshotRefused
+from terminal.errors import JournalFault, SnapshotRefused
 from terminal.journal import Journal
 from terminal.state import TerminalFacts
 from terminal.writer import LedgerWriter
@@ -105,7 +105,7 @@ class Courier:
             try:
                 result = self.client.sync(self._moved)
                 answer = self._take(result, before)
-            except (SyncError, LedgerError, SnapshotRefused) as error:
+            except (SyncError, LedgerError, SnapshotRefused, JournalFault, OSError) as error:
                 self._facts.update_link(failed=True, problem=str(error))
                 answer = self._answer("refused", 0, str(error))
             finally:

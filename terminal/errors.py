@@ -3,6 +3,7 @@
 TerminalError
 ├── ConfigInvalid           terminal.toml is malformed; carries line and field
 ├── HomeUnsafe              a file or folder of the home is missing or readable by others
+├── JournalFault            state.db cannot be written; the ledger is untouched
 ├── NotEnrolled             the home has no ledger id yet; ``redcard init`` first
 ├── EnrolmentRefused        the server refused the activation code
 ├── SnapshotRefused         a verified target is malformed; the current one stays in force
@@ -42,6 +43,10 @@ class ConfigInvalid(TerminalError):
 
 class HomeUnsafe(TerminalError):
     """A file or folder of the home is missing or open to other users."""
+
+
+class JournalFault(TerminalError):
+    """``state.db`` cannot be read or written; the ledger is untouched."""
 
 
 class NotEnrolled(TerminalError):

@@ -4,25 +4,30 @@ Taps under way (so that after a crash the page can say by the nonce what became 
 answer each page has shown, the time floor, and supervisors with their lockout. A tap must not wait
 for a second flush, so the file is written in WAL mode with ``synchronous=NORMAL``: it survives the
 end of the process at once and a power cut up to its last checkpoint. What a power cut takes from it
-is found again in the ledger itself (``terminal.flow``), and what a lockout needs is flushed.
+is found again in the ledger itself (``terminal.unshown``), and what a lockout needs is flushed.
+For the same reason a note that cannot be written is logged and does not stop a tap: if the disk is
+full the ledger says so itself.
 """
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from terminal.clock import TimeFloor
-from terminal.errors import HomeUnsafe
+from terminal.errors import HomeUnsafe, JournalFault
 
 SCHEMA_VERSION: Final = 1
 #: A tap under way that is older than this is of no interest to any page.
 PENDING_AGE_MAX_MS: Final = 12 * 3_600_000
+
+_LOG: Final = logging.getLogger("redcard.journal")
 
 _SCHEMA: Final = """
 CREATE TABLE pending (
@@ -102,54 +107,45 @@ class Journal:
 
     def begin(self, tap: Pending) -> None:
         """Notes a tap before it can be recorded; the same nonce again changes nothing."""
-        with self._lock:
-            self._db.execute(
-                "INSERT OR IGNORE INTO pending VALUES (?, ?, ?, ?)",
-                (tap.nonce, tap.position, tap.offer, tap.ts_ms),
-            )
+        self._note(
+            "INSERT OR IGNORE INTO pending VALUES (?, ?, ?, ?)",
+            (tap.nonce, tap.position, tap.offer, tap.ts_ms),
+        )
 
     def end(self, nonce: str) -> None:
         """Forgets a tap whose answer was shown."""
-        with self._lock:
-            self._db.execute("DELETE FROM pending WHERE nonce = ?", (nonce,))
+        self._note("DELETE FROM pending WHERE nonce = ?", (nonce,))
 
     def pending(self, position: str) -> list[Pending]:
         """Taps of a position that began and whose answer was not shown, newest first."""
-        with self._lock:
-            rows = self._db.execute(
-                "SELECT nonce, position, offer, ts_ms FROM pending WHERE position = ?"
-                " ORDER BY ts_ms DESC, nonce DESC",
-                (position,),
-            ).fetchall()
+        rows = self._all(
+            "SELECT nonce, position, offer, ts_ms FROM pending WHERE position = ?"
+            " ORDER BY ts_ms DESC, nonce DESC",
+            (position,),
+        )
         return [Pending(*row) for row in rows]
 
     def forget_before(self, ts_ms: int) -> None:
         """Drops taps that began before a moment."""
-        with self._lock:
-            self._db.execute("DELETE FROM pending WHERE ts_ms < ?", (ts_ms,))
+        self._note("DELETE FROM pending WHERE ts_ms < ?", (ts_ms,))
 
     def mark_shown(self, position: str, seq: int) -> None:
         """A page has shown the answer of this entry; marks never go back."""
-        with self._lock:
-            self._db.execute(
-                "INSERT INTO shown VALUES (?, ?) ON CONFLICT (position)"
-                " DO UPDATE SET seq = max(seq, excluded.seq)",
-                (position, seq),
-            )
+        self._note(
+            "INSERT INTO shown VALUES (?, ?) ON CONFLICT (position)"
+            " DO UPDATE SET seq = max(seq, excluded.seq)",
+            (position, seq),
+        )
 
     def shown(self, position: str) -> int:
         """Sequence number of the last entry that a page has shown, -1 if none."""
-        with self._lock:
-            row = self._db.execute(
-                "SELECT seq FROM shown WHERE position = ?", (position,)
-            ).fetchone()
-        return int(row[0]) if row else -1
+        rows = self._all("SELECT seq FROM shown WHERE position = ?", (position,))
+        return int(rows[0][0]) if rows else -1
 
     def floor(self) -> TimeFloor:
         """The time floor last stored; 0 when the server has signed nothing yet."""
-        with self._lock:
-            row = self._db.execute("SELECT signed_ms, boot_id, boot_ms FROM floor").fetchone()
-        return TimeFloor(*row) if row else TimeFloor(0, "", 0)
+        rows = self._all("SELECT signed_ms, boot_id, boot_ms FROM floor")
+        return TimeFloor(*rows[0]) if rows else TimeFloor(0, "", 0)
 
     def store_floor(self, floor: TimeFloor) -> None:
         """Stores the time floor, durable: a rolled-back clock must not survive a power cut."""
@@ -161,9 +157,8 @@ class Journal:
 
     def fact(self, name: str) -> str:
         """A remembered text, empty if none."""
-        with self._lock:
-            row = self._db.execute("SELECT value FROM fact WHERE name = ?", (name,)).fetchone()
-        return str(row[0]) if row else ""
+        rows = self._all("SELECT value FROM fact WHERE name = ?", (name,))
+        return str(rows[0][0]) if rows else ""
 
     def store_fact(self, name: str, value: str) -> None:
         """Remembers a text, durable."""
@@ -172,10 +167,9 @@ class Journal:
 
     def supervisors(self) -> list[SupervisorRow]:
         """All supervisors."""
-        with self._lock:
-            rows = self._db.execute(
-                "SELECT id, card, salt, pin, failures, locked_until_ms FROM supervisor ORDER BY id"
-            ).fetchall()
+        rows = self._all(
+            "SELECT id, card, salt, pin, failures, locked_until_ms FROM supervisor ORDER BY id",
+        )
         return [SupervisorRow(*row) for row in rows]
 
     def store_supervisor(self, row: SupervisorRow) -> None:
@@ -186,17 +180,33 @@ class Journal:
                 (row.id, row.card, row.salt, row.pin, row.failures, row.locked_until_ms),
             )
 
+    def _note(self, statement: str, values: tuple[str | int, ...]) -> None:
+        with self._lock:
+            try:
+                self._db.execute(statement, values)
+            except sqlite3.Error as error:
+                _LOG.warning("a note could not be written: %s", error)
+
+    def _all(self, statement: str, values: tuple[str, ...] = ()) -> list[tuple[Any, ...]]:
+        with self._lock:
+            try:
+                return self._db.execute(statement, values).fetchall()
+            except sqlite3.Error as error:
+                raise JournalFault(f"state.db cannot be read ({error})") from error
+
     @contextmanager
     def _flushed(self) -> Iterator[sqlite3.Connection]:
         with self._lock:
-            self._db.execute("PRAGMA synchronous=FULL")
             try:
+                self._db.execute("PRAGMA synchronous=FULL")
                 self._db.execute("BEGIN IMMEDIATE")
                 yield self._db
                 self._db.execute("COMMIT")
-            except BaseException:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                raise
+            except sqlite3.Error as error:
+                raise JournalFault(
+                    f"state.db cannot be written ({error}); free some space, then retry"
+                ) from error
             finally:
+                if self._db.in_transaction:
+                    self._db.rollback()
                 self._db.execute("PRAGMA synchronous=NORMAL")

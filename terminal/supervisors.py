@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from hmac import compare_digest
 from typing import Final
 
-from terminal.errors import RequestInvalid
+from terminal.errors import JournalFault, RequestInvalid
 from terminal.journal import Journal, SupervisorRow
 
 PIN_FAILURES_MAX: Final = 5
@@ -74,12 +74,19 @@ class Supervisors:
     def prove(self, supervisor: str, pin: str, position: str, now_ms: int) -> Proof:
         """Proves a supervisor by PIN, or without one by a card just tapped at this position.
 
-        An unknown id takes as long as a wrong PIN.
+        An unknown id takes as long as a wrong PIN. When the guess cannot be counted on disk, it
+        proves nothing.
         """
         if not supervisor:
             return Proof(ok=False)
         if not pin:
             return self._by_grant(supervisor, position, now_ms)
+        try:
+            return self._by_pin(supervisor, pin, now_ms)
+        except JournalFault:
+            return Proof(ok=False, id=supervisor)
+
+    def _by_pin(self, supervisor: str, pin: str, now_ms: int) -> Proof:
         with self._lock:
             row = next((row for row in self._journal.supervisors() if row.id == supervisor), None)
             if row is None:
@@ -100,7 +107,11 @@ class Supervisors:
         """Notes that an authenticated card was tapped; the supervisor's id if it is one's own."""
         if not card:
             return ""
-        for row in self._journal.supervisors():
+        try:
+            rows = self._journal.supervisors()
+        except JournalFault:
+            return ""
+        for row in rows:
             if row.card and compare_digest(row.card, card):
                 with self._lock:
                     self._grants[position] = (row.id, now_ms + GRANT_MS)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from ledger.errors import LogFault
 from ledger.rules.windows import local
 from terminal.answers import TapAnswer, Unshown
+from terminal.errors import JournalFault
 from terminal.journal import PENDING_AGE_MAX_MS, Pending
 from terminal.parts import Parts
 from terminal.wording import nothing_recorded, recorded_at, refused_at
@@ -32,7 +33,7 @@ def resolve(position: str, parts: Parts, venue: str) -> Unshown | None:
             if older.nonce != newest.nonce:
                 parts.journal.end(older.nonce)
         answer = parts.flow.recorded(newest.nonce)
-    except LogFault:
+    except (LogFault, JournalFault):
         return None
     return _shown(newest, answer, parts.facts.installed.venue(venue).zone)
 

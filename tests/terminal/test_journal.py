@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from terminal.clock import TimeFloor
-from terminal.errors import HomeUnsafe
+from terminal.errors import HomeUnsafe, JournalFault
 from terminal.journal import Journal, Pending, SupervisorRow
 
 
@@ -59,7 +59,7 @@ def test_damage_and_newer_versions_are_refused_with_the_remedy(tmp_path: Path) -
 def test_a_failed_flush_changes_nothing(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "state.db")
     journal.store_floor(TimeFloor(5, "ab", 6))
-    with pytest.raises(sqlite3.Error):
+    with pytest.raises(JournalFault, match="cannot be written"):
         journal.store_floor(TimeFloor(None, "ab", 6))  # type: ignore[arg-type]
     assert journal.floor() == TimeFloor(5, "ab", 6)
     journal.store_floor(TimeFloor(7, "ab", 6))
