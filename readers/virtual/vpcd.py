@@ -61,17 +61,7 @@ def pcscd_available() -> str | None:
         return "pyscard is not installed: pip install pyscard"
     if _which("unshare") is None:
         return "unshare is not installed: apt-get install util-linux"
-    trial = subprocess.run(
-        [*_unshare(), "sh", "-c", "mount -t tmpfs none /run"],
-        env=_environment(),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        check=False,
-    )
-    if trial.returncode != 0:
-        said = trial.stderr.decode(errors="replace").strip().splitlines() or ["refused"]
-        return f"this system does not let us make a mount namespace: {said[-1]}"
-    return None
+    return _namespace()[1]
 
 
 class VpcdSlot:
@@ -196,6 +186,7 @@ class Pcscd:
             self._discard()
             raise ServiceMissing(f"{self.socket} is too long for a socket's path; set TMPDIR")
         self._port = 0
+        self._unshare: list[str] = []
         self._process: subprocess.Popen[bytes] | None = None
         self._pid = 0
 
@@ -225,6 +216,10 @@ class Pcscd:
         Raises:
             ServiceMissing: it does not start; the message says why.
         """
+        missing = pcscd_available()
+        if missing is not None:
+            raise ServiceMissing(f"no virtual PC/SC reader here: {missing}")
+        self._unshare = _namespace()[0]
         reason = "no free ports"
         for _ in range(START_ATTEMPTS_MAX):  # another process may take the ports before pcscd
             if self._port == 0:
@@ -287,7 +282,7 @@ class Pcscd:
             f"LIBPATH {DRIVER}\nCHANNELID {self._port:#x}\n"
         )
         self._process = process = subprocess.Popen(
-            [*_unshare(), "sh", "-c", _SCRIPT, "pcscd", self._run, self._configuration],
+            [*self._unshare, "sh", "-c", _SCRIPT, "pcscd", self._run, self._configuration],
             env=_environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -295,7 +290,7 @@ class Pcscd:
         )
         said = process.stdout.readline().strip() if process.stdout is not None else b""
         if not said.isdigit():
-            return pcscd_available() or "its mount namespace could not be made"
+            return "its mount namespace could not be made"
         self._pid = int(said)
         end = time.monotonic() + START_TIMEOUT_MS / 1000
         while time.monotonic() < end:
@@ -322,8 +317,24 @@ def _which(program: str) -> str | None:
     return shutil.which(program, path=_environment()["PATH"])
 
 
-def _unshare() -> list[str]:
-    return ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "-Urm"]
+def _namespace() -> tuple[list[str], str | None]:
+    """The command that makes a mount namespace here, or why none does.
+
+    Root in a container often may not, where any user may inside a namespace of users.
+    """
+    said = "refused"
+    for command in (["unshare", "--mount"], ["unshare", "-Urm"]):
+        trial = subprocess.run(
+            [*command, "sh", "-c", "mount -t tmpfs none /run"],
+            env=_environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+        )
+        if trial.returncode == 0:
+            return command, None
+        said = (trial.stderr.decode(errors="replace").strip().splitlines() or [said])[-1]
+    return [], f"this system does not let us make a mount namespace: {said}"
 
 
 def _short_directory() -> str | None:
