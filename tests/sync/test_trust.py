@@ -118,10 +118,12 @@ def test_the_workflow_reaches_every_target(repository: Repository) -> None:
     assert trusted.consistent
 
 
-def test_ngclient_accepts_the_same_repository(repository: Repository, tmp_path: Path) -> None:
+def test_ngclient_accepts_the_same_repository(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import datetime as dt
-    from unittest.mock import patch
 
+    from tuf.ngclient._internal import trusted_metadata_set
     from tuf.ngclient.fetcher import FetcherInterface
     from tuf.ngclient.updater import Updater
 
@@ -143,20 +145,20 @@ def test_ngclient_accepts_the_same_repository(repository: Repository, tmp_path: 
             return dt.datetime.fromtimestamp(NOW_MS / 1000, tz)
 
     (tmp_path / "targets").mkdir()
-    with patch("tuf.ngclient._internal.trusted_metadata_set.datetime.datetime", Frozen):
-        updater = Updater(
-            str(tmp_path),
-            "http://x/metadata/",
-            str(tmp_path / "targets"),
-            "http://x/targets/",
-            fetcher=Memory(),
-            bootstrap=repository.roots[1],
-        )
-        updater.refresh()
-        for path, data in repository.contents.items():
-            info = updater.get_targetinfo(path)
-            assert info is not None
-            assert Path(updater.download_target(info)).read_bytes() == data
+    monkeypatch.setattr(trusted_metadata_set.datetime, "datetime", Frozen)
+    updater = Updater(
+        str(tmp_path),
+        "http://x/metadata/",
+        str(tmp_path / "targets"),
+        "http://x/targets/",
+        fetcher=Memory(),
+        bootstrap=repository.roots[1],
+    )
+    updater.refresh()
+    for path, data in repository.contents.items():
+        info = updater.get_targetinfo(path)
+        assert info is not None
+        assert Path(updater.download_target(info)).read_bytes() == data
     trusted = advance_root(begin(repository.roots[1]), repository.roots[2])
     assert set(target_files(complete(repository, trusted))) == set(repository.contents)
 

@@ -1,0 +1,63 @@
+"""A process that appends until it is stopped, and says which entries it was told are durable.
+
+``python -m tests.faults.worker MODE LEDGER ACKS COUNT``: COUNT commits, or without end at 0. After
+every commit that returned, the size and root of the log go to ACKS, 40 bytes in one write.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from ledger.log import store as writer
+from ledger.log.store import LogStore
+from tests.ledger.log.ledgers import create, reopen, tap
+
+#: What the worker does wrong on purpose: controls that the tests must catch.
+MODES = ("FULL", "NORMAL", "OFF", "ack_first")
+#: Pages of write-ahead log between copies, small so that copies happen between the crashes.
+WAL_PAGES_MAX = 25
+
+
+def group(commit: int) -> int:
+    """Entries of a commit: mostly one, every fourth a group."""
+    return 7 if commit % 4 == 3 else 1
+
+
+def work(mode: str, path: Path, acks: int, commits: int) -> LogStore:
+    writer.WAL_PAGES_MAX = WAL_PAGES_MAX  # type: ignore[misc]
+    store = reopen(path) if path.exists() and path.stat().st_size else create(path)
+    if mode in ("NORMAL", "OFF"):
+        store._connection.execute(f"PRAGMA synchronous = {mode}")
+    acknowledge(acks, store.size, store.root)
+    at = commit = 0
+    first = store.size
+    while not commits or commit < commits:
+        entries = [tap(first + at + more, mono_ms=10_000) for more in range(group(commit))]
+        if mode == "ack_first":
+            acknowledge(acks, store.size + len(entries), bytes(32))
+        done = store.append(entries)
+        if mode != "ack_first":
+            acknowledge(acks, done.size, done.root)
+        at += len(entries)
+        commit += 1
+    return store
+
+
+def acknowledge(acks: int, size: int, root: bytes) -> None:
+    os.write(acks, size.to_bytes(8, "big") + root)
+
+
+def main() -> None:
+    mode, path, acks, commits = sys.argv[1:]
+    descriptor = os.open(acks, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    # Half of the recorded runs end by closing, so that copying and removing the WAL is recorded.
+    store = work(mode, Path(path), descriptor, int(commits))
+    store.close()
+    work(mode, Path(path), descriptor, int(commits) // 3)
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()
