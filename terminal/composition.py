@@ -6,6 +6,7 @@ downlink, card schemes and readers.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -26,6 +27,7 @@ from readers.cards.scheme import SchemeContext
 from readers.connection import CardConnection
 from readers.supervision import CardReader
 from sync.client import Client, ServerKeys
+from sync.errors import StateFault
 from sync.roster_delta import apply_delta
 from sync.snapshot import SnapshotStore
 from sync.state import SyncState
@@ -51,6 +53,7 @@ from terminal.supervisors import Supervisors
 from terminal.web.ulid import new_ulid
 from terminal.writer import LedgerWriter
 
+_LOG: Final = logging.getLogger("redcard.terminal")
 #: Names of the terminal's keys in its store.
 LEDGER_KEY: Final = "ledger"
 TRANSPORT_KEY: Final = "transport"
@@ -184,7 +187,12 @@ def _log_opener(
     server: _Server,
 ) -> Callable[[], LogStore]:
     def open_log() -> LogStore:
-        receipts = server.state.receipts()
+        try:
+            receipts = server.state.receipts()
+        except StateFault as fault:
+            # Without its receipts the ledger opens all the same; only a rollback goes unseen.
+            _LOG.warning("the ledger opens without the server's receipts: %s", fault)
+            receipts = []
         return LogStore.open(
             home.ledger_path,
             signer=signer,
