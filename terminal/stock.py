@@ -73,10 +73,13 @@ class StockDesk:
     ) -> Prepared:
         """Asks the server what only it knows; nothing when unconnected or not needed."""
         offer = self._facts.installed.offer(offer_id)
-        if self.questions is None or not isinstance(offer, Offer) or card.member is None:
+        if not isinstance(offer, Offer) or card.member is None:
             return Prepared()
         if not self._facts.link.connected(now.boot_ms):
             return Prepared()
+        if self.questions is None:
+            # Whoever cannot be asked has not answered: an online offer is not given out unheld.
+            return Prepared(online=OnlineAnswer.UNANSWERED)
         if offer.offline is OfflineMode.ONLINE:
             return self.questions.hold(offer.id, nonce, card, quantity)
         if offer.offline is OfflineMode.LEASED and offer.stock.mode is not StockMode.NONE:

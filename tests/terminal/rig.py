@@ -64,7 +64,7 @@ VENUES: Final = [
     {"id": "S01", "name": "德胜", "name_en": "Desheng", "kind": "station", "district": "xicheng"},
 ]
 WINDOW: Final = {"from": "2014-05-01T00:00:00+08:00", "until": "2014-11-01T00:00:00+08:00"}
-OFFERS: Final = [
+OFFERS: Final[list[dict[str, Any]]] = [
     {
         "id": "museum",
         "title": "免费入馆",
