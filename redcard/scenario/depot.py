@@ -126,11 +126,12 @@ class Depot:
             return False
         return lease.units > int(str(entry["spent"]))
 
-    @staticmethod
-    def _why_empty(pool: StockPool, part: str) -> Refill:
+    def _why_empty(self, pool: StockPool, part: str) -> Refill:
+        """Whether other venues still have units, if only on their terminals."""
         if pool.offer.stock.mode is StockMode.PER_VENUE:
             for other in pool.offer.stock.per_venue:
-                if other != part and pool.total(other) > pool.used(other):
+                gone = pool.used(other) + self.held_units(pool.offer.id, other)
+                if other != part and pool.total(other) > gone:
                     return Refill.VENUE_EMPTY
         return Refill.POOL_EMPTY
 

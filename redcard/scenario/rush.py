@@ -104,15 +104,20 @@ class Stall:
             self.leases.apply(entry)
         return first
 
-    def tap(self, offer: Offer, card: CardView, nonce: str, holders: Iterator[Stall]) -> None:
-        """One tap, written as it is decided; a used-up lease is refilled while connected."""
+    def tap(self, offer: Offer, card: CardView, nonce: str, holders: dict[str, Stall]) -> None:
+        """One tap, written as it is decided; a used-up lease is refilled while connected.
+
+        ``holders`` are the connected stalls that may still have units to give back.
+        """
         now = self.now()
         request = RedemptionRequest(nonce=nonce, card=card, offer_id=offer.id)
         decision, state = self._decide(request, offer, now, Refill.NOT_ASKED)
         if decision.ask is Ask.REFILL:
-            grant = self._world.depot.refill(self, self.venue, offer, 1, holders)
+            others = _others(holders, self, offer)
+            grant = self._world.depot.refill(self, self.venue, offer, 1, others)
             if grant.lease is not None:
                 take_lease(self, offer.id, grant.lease)
+                holders[self.ledger] = self
             decision, state = self._decide(request, offer, now, grant.refill)
         lease = state.lease.lease if state.lease is not None else ""
         place = Place("", self.venue.id, OPERATOR)
@@ -164,20 +169,20 @@ def rush(
     holders = {stall.ledger: stall for stall in stalls if stall.connected}
     for number, (stall, card) in enumerate(visits):
         world.time.now_ms = start_ms + RUSH_MS * number // len(visits)
-        stall.tap(offer, card, f"rush-{seed}-{number}", _others(holders, stall, offer))
+        stall.tap(offer, card, f"rush-{seed}-{number}", holders)
     world.time.now_ms = start_ms + RUSH_MS
     return _count(world, offer, stalls)
 
 
 def _others(holders: dict[str, Stall], stall: Stall, offer: Offer) -> Iterator[Stall]:
-    """Connected stalls that may still hold units; those without a lease are not asked again."""
+    """Connected stalls with units to give back; one without is not asked until it has a lease."""
     for ledger_id, other in list(holders.items()):
         if other is stall:
             continue
-        if other.leases.opens(offer.id):
-            yield other
-        else:
+        if not any(lease.left for lease in other.leases.opens(offer.id)):
             del holders[ledger_id]
+        else:
+            yield other
 
 
 def _stalls(
