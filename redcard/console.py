@@ -20,6 +20,8 @@ EXIT_NO = 1
 EXIT_USAGE = 2
 EXIT_SURROUNDINGS = 3
 EXIT_LEDGER = 4
+#: What a running service's refusal means for the caller, by its HTTP status.
+_BY_STATUS = {400: EXIT_USAGE, 404: EXIT_USAGE, 409: EXIT_NO}
 
 
 @dataclass(slots=True)
@@ -146,6 +148,7 @@ def explain(error: BaseException) -> tuple[str, str, int] | None:
         return str(error), error.next_step, error.exit_code
     for kinds, exit_code, next_step in _families():
         if isinstance(error, kinds):
+            exit_code = _BY_STATUS.get(getattr(error, "status", 0), exit_code)
             return str(error), getattr(error, "next_step", "") or next_step, exit_code
     if isinstance(
         error, FileNotFoundError | PermissionError | IsADirectoryError | NotADirectoryError
@@ -175,6 +178,9 @@ def _families() -> Iterator[tuple[tuple[type[BaseException], ...], int, str]]:
     yield look(sync.errors, "Unreachable"), EXIT_SURROUNDINGS, "check the network and try again"
     yield look(sync.errors, "SyncError"), EXIT_NO, "run: redcard sync status"
     yield look(keys.errors, "KeyStoreError"), EXIT_SURROUNDINGS, "check the key file and passphrase"
+    yield look(terminal.errors, "RequestInvalid"), EXIT_USAGE, "see --help"
+    yield look(terminal.errors, "PositionUnknown"), EXIT_USAGE, ""
+    yield look(terminal.errors, "ShiftState"), EXIT_NO, ""
     yield look(terminal.errors, "TerminalError"), EXIT_SURROUNDINGS, "run: redcard doctor"
     yield look(server.errors, "ServerError"), EXIT_NO, ""
 

@@ -140,7 +140,7 @@ def open_terminal(
         journal = Journal(home.state_path)
         undo.callback(journal.close)
         time = TerminalTime(clock, journal.floor())
-        server = _open_server(home, enrolment, transport)
+        server = open_server(home, enrolment, transport)
         undo.callback(server.state.close)
         time.signed(server.state.number("signed_ms"))
         facts = TerminalFacts(time, Installed(), home.config.snapshot_max_age_ms)
@@ -158,7 +158,9 @@ def open_terminal(
         return service
 
 
-def _open_server(home: Home, enrolment: Enrolment, transport: Transport | None) -> _Server:
+def open_server(home: Home, enrolment: Enrolment, transport: Transport | None) -> _Server:
+    """The server's side of a home: its keys, the sync database, the snapshot, the way to it."""
+
     def verifier(use: str) -> Verifier:
         return Ed25519Verifier.from_vkey(enrolment.vkeys[use])
 

@@ -100,11 +100,7 @@ class Installer:
 
     def _read(self, generation: Generation) -> Installed:
         try:
-            offers, venues = _named(generation, OFFERS), _named(generation, VENUES)
-            places = load_venues(generation.read(venues)) if venues else {}
-            catalogue = Catalogue(venues=places)
-            if offers:
-                catalogue = load_offers(generation.read(offers), venues=places, lenient=True)
+            catalogue = catalogue_of(generation)
             roster = _named(generation, ROSTER)
             cards: Directory = NoCards()
             if roster:
@@ -128,6 +124,20 @@ class Installer:
         except (ReaderError, SyncError) as error:
             self.problem = str(error)
             return ()
+
+
+def catalogue_of(generation: Generation) -> Catalogue:
+    """Offers and venues of a verified snapshot; an offer that does not parse is a broken one.
+
+    Raises:
+        OfferInvalid: a file makes no sense as a whole.
+        SyncError: the disk has altered it.
+    """
+    offers, venues = _named(generation, OFFERS), _named(generation, VENUES)
+    places = load_venues(generation.read(venues)) if venues else {}
+    if not offers:
+        return Catalogue(venues=places)
+    return load_offers(generation.read(offers), venues=places, lenient=True)
 
 
 def _named(generation: Generation, name: str) -> str:

@@ -96,6 +96,30 @@ def load_offers(
     return Catalogue(offers=share_groups(offers), venues=dict(venues or {}))
 
 
+def faults(data: bytes, *, venues: Mapping[str, Venue] | None = None) -> list[OfferInvalid]:
+    """Every fault of an offers file, one for each offer that does not parse.
+
+    Args:
+        data: the file's bytes, UTF-8.
+        venues: when given, offers may name no others.
+    """
+    found: list[OfferInvalid] = []
+    try:
+        text, items = _array(data)
+    except OfferInvalid as fault:
+        return [fault]
+    offers: dict[str, Offer | BrokenOffer] = {}
+    for index, item in enumerate(items):
+        try:
+            offer = parse_offer(item)
+            _check_known(offer, offers, venues)
+        except OfferInvalid as fault:
+            found.append(_placed(fault, text, index))
+        else:
+            offers[offer.id] = offer
+    return found
+
+
 def load_venues(data: bytes) -> dict[str, Venue]:
     """Reads a JSON array of venues.
 

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from ledger.rules.catalogue import Catalogue
     from redcard.dry_run import Sample, Trial
 
-_LISTED = "offers/offers.json"
-
 
 @click.group()
 def offers() -> None:
@@ -32,14 +30,14 @@ def offers() -> None:
 def list_offers(session: Session, venue: str) -> int:
     """The offers of the terminal's signed snapshot."""
     catalogue = _in_force(session)
-    shown = catalogue.offers.values()
+    shown = list(catalogue.offers.values())
     if venue:
         if venue not in catalogue.venues:
             raise UsageInvalid(
                 f"no venue is called {venue}", next_step="redcard offers list shows all"
             )
         names = {offer.id for offer in catalogue.at(catalogue.venues[venue])}
-        shown = [offer for offer in shown if offer.id in names]
+        shown = [one for one in shown if one.id in names]
     rows = [_row(offer) for offer in shown]
     headers = ["id", "title", "kind", "level", "from", "until", "offline"]
     document = {"offers": [dict(zip(headers, row, strict=True)) for row in rows]}
@@ -133,13 +131,16 @@ def _row(offer: Any) -> list[str]:
 
 
 def _in_force(session: Session) -> Catalogue:
+    from sync.snapshot import SnapshotStore
     from terminal.home import Home
-    from terminal.install import Installation
+    from terminal.install import catalogue_of
 
-    installed = Installation(Home.open(session.home_or("terminal"))).current()
-    if installed is None:
+    home = Home.open(session.home_or("terminal"))
+    store = SnapshotStore(home.snapshot_path, home.root_path.read_bytes())
+    generation = store.current
+    if generation is None:
         raise SurroundingsMissing("this terminal has no offers yet", next_step="redcard sync pull")
-    return installed.catalogue
+    return catalogue_of(generation)
 
 
 def _from_files(file: Path, venues: Path | None) -> Catalogue:
@@ -200,8 +201,9 @@ def _trial(one: Trial, session: Session) -> dict[str, Any]:
 def _words(one: Trial, session: Session) -> str:
     from ledger.rules.messages import message
 
-    lang = "zh" if session.language() == "zh" else "en"
-    text = message(one.decision.code, lang, "operator", one.decision.details)
+    zh = session.language() == "zh"
+    details = one.decision.details
+    text = message(one.decision.code, "zh" if zh else "en", "operator", details)
     return f"{text.big} · {text.small}" if text.small else text.big
 
 

@@ -1,0 +1,60 @@
+"""``redcard counter`` and ``redcard kiosk``: the local pages of this terminal."""
+
+from __future__ import annotations
+
+import click
+
+from redcard.cli import pass_session, shared_options
+from redcard.console import Session, note
+from redcard.errors import UsageInvalid
+
+
+def _serve(session: Session, page: str, reader: str, *, browser: bool) -> int:
+    import webbrowser
+
+    from readers.pcsc import PcscReaders
+    from redcard.demo_clock import clock_of
+    from redcard.serving import Serving, serve_terminal, stop_on_signal
+    from terminal.home import Home
+
+    home = Home.open(session.home_or("terminal"))
+    mine = [position for position in home.config.positions if position.profile == page]
+    if not mine:
+        raise UsageInvalid(
+            f"terminal.toml has no {page} position",
+            next_step=f'add a [[position]] with profile = "{page}" to {home.path}/terminal.toml',
+        )
+
+    def ready(serving: Serving) -> None:
+        for position in mine:
+            note(serving.page(f"/{page}?position={position.id}"))
+        note(session.say("按 Ctrl-C 结束", "Ctrl-C ends it"))
+        if browser:
+            webbrowser.open(serving.page(f"/{page}?position={mine[0].id}"))
+
+    stop_on_signal()
+    try:
+        serve_terminal(home, clock_of(home.path), [PcscReaders(reader or None)], ready=ready)
+    except KeyboardInterrupt:
+        return 0
+    return 0
+
+
+@click.command()
+@click.option("--reader", default="", help="Only readers whose name matches this expression.")
+@click.option("--open", "browser", is_flag=True, help="Open the page in the browser.")
+@shared_options
+@pass_session
+def counter(session: Session, reader: str, browser: bool) -> int:
+    """Serve the counter page on this machine until Ctrl-C; prints its address."""
+    return _serve(session, "counter", reader, browser=browser)
+
+
+@click.command()
+@click.option("--reader", default="", help="Only readers whose name matches this expression.")
+@click.option("--open", "browser", is_flag=True, help="Open the page in the browser.")
+@shared_options
+@pass_session
+def kiosk(session: Session, reader: str, browser: bool) -> int:
+    """Serve the kiosk page on this machine until Ctrl-C; prints its address."""
+    return _serve(session, "kiosk", reader, browser=browser)
