@@ -22,13 +22,14 @@ from readers.attendance import (
 )
 from readers.errors import (
     ReaderError,
+    ReaderMissing,
     ServiceMissing,
 )
 from readers.identity import SlotRole, parse_reader_name
-from readers.pcsc_codes import CANCELLED, NO_READERS, TIMED_OUT, UNKNOWN_READER, check
-from readers.pcsc_slot import SERVICE_TIMEOUT_MS, PcscSlot, establish
+from readers.pcsc_codes import NO_READERS, check
+from readers.pcsc_context import SERVICE_TIMEOUT_MS, Contexts, ServiceContext
+from readers.pcsc_slot import PcscSlot
 from readers.supervision import Backoff, CardListener, NowMs, ReaderHealth, ReaderMachine
-from readers.watchdog import Watchdog
 
 APDU_TIMEOUT_MS: Final = 5_000
 READER_POLL_MS: Final = 1_000
@@ -74,21 +75,14 @@ def look_at(name: str) -> Sighting:
 
 def _briefly(ask: Callable[[Any], Any]) -> Any:
     """Asks with a context made for the purpose, and no longer than five seconds."""
-
-    def in_context() -> Any:
-        context = establish(_scard())
-        try:
-            return ask(context)
-        finally:
-            _scard().SCardReleaseContext(context)
-
-    watchdog = Watchdog("PC/SC question")
+    context = ServiceContext(_scard(), "question")
+    context.open()
     try:
-        return watchdog.call(in_context, limit_ms=SERVICE_TIMEOUT_MS)
+        return context.call(ask, context.value, limit_ms=SERVICE_TIMEOUT_MS)
     except TimeoutError as error:
         raise ServiceMissing("the card service does not answer; restart pcscd") from error
     finally:
-        watchdog.end()
+        context.close()
 
 
 def _look(context: Any, name: str) -> Sighting:
@@ -146,7 +140,7 @@ class PcscReaders:
         self._listener: CardListener | None = None
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
-        self._context: Any = None
+        self._context: ServiceContext | None = None
 
     @property
     def health(self) -> ReaderHealth:
@@ -174,7 +168,7 @@ class PcscReaders:
         while self._thread is not None and self._thread.is_alive() and monotonic_ms() < end_ms:
             context = self._context
             if context is not None:
-                _scard().SCardCancel(context)
+                context.cancel()
             self._thread.join(0.05)
         for reader in self._readers.values():
             reader.stop()
@@ -186,23 +180,28 @@ class PcscReaders:
             self._listener.health_changed(health)
 
     def _run(self) -> None:
+        contexts = Contexts(_scard(), "readers")
         while not self._stopping.is_set():
             try:
                 self._machine.opening()
-                self._context = establish(_scard())
-                self._watch()
+                self._context = contexts.open()
+                self._watch(self._context)
             except ReaderError as error:
                 self._machine.fault(str(error))
             finally:
                 context, self._context = self._context, None
                 if context is not None:
-                    _scard().SCardReleaseContext(context)
+                    context.close()
             self._stopping.wait(self._backoff.next_ms() / 1000)
 
-    def _watch(self) -> None:
+    def _watch(self, context: ServiceContext) -> None:
         """Follows the readers until the service goes away."""
         while not self._stopping.is_set():
-            names = [name for name in _names(self._context) if self._wanted(name)]
+            try:
+                listed = context.call(_names, context.value, limit_ms=SERVICE_TIMEOUT_MS)
+            except TimeoutError as error:
+                raise ServiceMissing("the card service does not answer") from error
+            names = [name for name in listed if self._wanted(name)]
             for name in names:
                 self._attend(name)
             if names:
@@ -210,11 +209,10 @@ class PcscReaders:
             else:
                 self._machine.absent("no reader matches; plug one in")
             self._backoff.reset()
-            code, _ = _scard().SCardGetStatusChange(self._context, READER_POLL_MS, [(PNP, 0)])
-            if code & 0xFFFFFFFF == UNKNOWN_READER:  # a service without that notification
+            try:
+                context.changes([(PNP, 0)], READER_POLL_MS)
+            except ReaderMissing:  # a service without that notification
                 self._stopping.wait(READER_POLL_MS / 1000)
-            elif code & 0xFFFFFFFF not in (CANCELLED, TIMED_OUT):
-                check(code)
 
     def _wanted(self, name: str) -> bool:
         if self._pattern is not None:

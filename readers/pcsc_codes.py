@@ -17,7 +17,6 @@ from readers.errors import (
 
 CANCELLED: Final = 0x80100002
 TIMED_OUT: Final = 0x8010000A
-UNKNOWN_READER: Final = 0x80100009
 NO_READERS: Final = 0x8010002E
 
 TORN: Final = "the card left during an exchange; its outcome is unknown"

@@ -30,6 +30,11 @@ class Watchdog:
         self._thread: threading.Thread | None = None
         self._spent = False
 
+    @property
+    def running(self) -> bool:
+        """Whether its thread has not ended: a call hangs, or more calls may come."""
+        return self._thread is not None and self._thread.is_alive()
+
     def call(self, function: Callable[..., T], *args: Any, limit_ms: int) -> T:
         """Calls ``function(*args)`` and returns what it returns, or raises what it raises.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from typing import Any
 
 import pytest
@@ -93,6 +95,33 @@ def test_a_pattern_that_matches_no_reader(pcscd: Pcscd) -> None:
         assert driver.readers == {}
     finally:
         driver.stop()
+
+
+def test_a_service_that_hangs_is_noticed_and_leaves_nobody_hanging(
+    pcscd: Pcscd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("pcsc", "pcsc_slot", "pcsc_context"):
+        monkeypatch.setattr(f"readers.{module}.SERVICE_TIMEOUT_MS", 200)
+    monkeypatch.setattr("readers.attendance.WAIT_MS", 300)
+    stack = behind_pcscd(pcscd)
+    with stack.watched() as seen:
+        pcscd._signal(signal.SIGSTOP)
+        try:
+            for name in (stack.names[0], "PC/SC"):
+                assert "restart pcscd" in seen.wait_state(name, ReaderState.FAULT).detail
+            with pytest.raises(ServiceMissing, match="does not answer"):
+                reader_names()
+            late = PcscReaders()
+            late.start(Recorder())
+            late.stop()
+            hanging = sum("PC/SC" in thread.name for thread in threading.enumerate())
+            assert hanging < 30
+        finally:
+            pcscd._signal(signal.SIGCONT)
+        for name in (*stack.names, "PC/SC"):
+            seen.wait_state(name, ReaderState.READY)
+        stack.places[0].insert(TestCard())
+        assert seen.wait_results() == [(b"", 0x9000)]
 
 
 def _connect(name: str, share: int) -> tuple[Any, Any]:
