@@ -13,17 +13,11 @@ from datetime import date
 from typing import Final
 
 from readers.cards import exchange as ex
-from readers.cards.emv import dates, dol, records
+from readers.cards.emv import chain, dates, dol, records
 from readers.cards.emv.ca_keys import CaBundleKeys
-from readers.cards.emv.certificates import (
-    IccKey,
-    IssuerKey,
-    recover_icc_key,
-    recover_issuer_key,
-)
+from readers.cards.emv.certificates import IccKey
 from readers.cards.emv.pan import Pan, agreed
-from readers.cards.emv.rsa import RsaKey
-from readers.cards.emv.signatures import verify_dynamic_signature, verify_static_signature
+from readers.cards.emv.sm_certificates import SmIccKey
 from readers.cards.errors import AuthenticationFailed, Failure
 from readers.cards.scheme import AuthenticatedCard, CardAssurance, SchemeContext
 from readers.cards.unionpay_profile import (
@@ -45,7 +39,6 @@ _PAN: Final = 0x5A
 _TRACK2: Final = 0x57
 _EXPIRY: Final = 0x5F24
 _SIGNED_DYNAMIC_DATA: Final = 0x9F4B
-_SIGNED_STATIC_DATA: Final = 0x93
 _DDOL: Final = 0x9F49
 
 
@@ -58,13 +51,6 @@ class _Reading:
     terminal: Mapping[int, bytes]
     records: list[bytes] = field(repr=False)
     data: dict[int, bytes] = field(repr=False)
-
-    def need(self, tag: int) -> bytes:
-        """A data object without which authentication fails."""
-        value = self.data.get(tag)
-        if not value:
-            raise AuthenticationFailed(Failure.MISSING_DATA, f"the card has no tag {tag:X}")
-        return value
 
     def expires(self) -> date | None:
         """The application's last day, tag 5F24."""
@@ -190,76 +176,44 @@ class UnionPay:
         card: str,
     ) -> AuthenticatedCard:
         """Chooses what this card can prove and checks it."""
-        contactless = exchange.interface is Interface.CONTACTLESS
         expires = reading.expires()
-        # An expired card's certificates are judged on its own last day: it is expired, not forged.
-        on = today if expires is None else min(today, expires)
-        if contactless:
-            if _SIGNED_DYNAMIC_DATA not in reading.data:
-                return _identified(card, "chip", expires, USE_CONTACT)
-            icc = self._card_key(reading, pan, keys, on)
-            self._check_passing_signature(reading, icc)
-            method = "fdda"
-        elif reading.options.dynamic:
-            icc = self._card_key(reading, pan, keys, on)
-            self._challenge(exchange, reading, icc)
-            method = "dda"
-        elif reading.options.static:
-            issuer = self._issuer_key(reading, pan, keys, on)
-            signed = records.static_data(reading.options, reading.records, reading.data)
-            verify_static_signature(issuer, reading.need(_SIGNED_STATIC_DATA), signed)
+        contactless = exchange.interface is Interface.CONTACTLESS
+        if contactless and _SIGNED_DYNAMIC_DATA not in reading.data:
+            return _identified(card, "chip", expires, USE_CONTACT)
+        options = reading.options
+        if not contactless and not (options.static or options.dynamic):
+            return _identified(card, "cda" if options.combined else "chip", expires, "")
+        claim = chain.Claim(
+            reading.application.aid[: len(RID)],
+            reading.data,
+            records.static_data(options, reading.records, reading.data),
+            pan,
+            # An expired card's certificates are judged on its own last day: it is expired,
+            # not forged.
+            today if expires is None else min(today, expires),
+            self._profile.key_bits_min,
+        )
+        if not contactless and not options.dynamic:
+            chain.check_static(keys, claim)
             return _identified(card, "sda", expires, "")
+        icc = chain.card_key(keys, claim)
+        if contactless:
+            self._check_passing_signature(reading, claim, icc)
         else:
-            method = "cda" if reading.options.combined else "chip"
-            return _identified(card, method, expires, "")
+            self._challenge(exchange, reading, icc)
+        method = "fdda" if contactless else "dda"
         last_day = icc.expires if expires is None else min(expires, icc.expires)
         return AuthenticatedCard(card, NAME, CardAssurance.AUTHENTICATED, method, last_day)
 
-    def _issuer_key(self, reading: _Reading, pan: Pan, keys: CaBundleKeys, on: date) -> IssuerKey:
-        index = reading.need(0x8F)
-        if len(index) != 1:
-            raise CardUnreadable("the CA key index is not one byte")
-        ca_key = keys.find(reading.application.aid[: len(RID)], index[0], on=on)
-        issuer = recover_issuer_key(
-            ca_key.key,
-            reading.need(0x90),
-            reading.data.get(0x92, b""),
-            reading.need(0x9F32),
-            pan=pan,
-            today=on,
-        )
-        keys.check_issuer(ca_key, issuer)
-        self._check_length(issuer.key)
-        return issuer
-
-    def _card_key(self, reading: _Reading, pan: Pan, keys: CaBundleKeys, on: date) -> IccKey:
-        issuer = self._issuer_key(reading, pan, keys, on)
-        icc = recover_icc_key(
-            issuer,
-            reading.need(0x9F46),
-            reading.data.get(0x9F48, b""),
-            reading.need(0x9F47),
-            records.static_data(reading.options, reading.records, reading.data),
-            pan=pan,
-            today=on,
-        )
-        self._check_length(icc.key)
-        return icc
-
-    def _check_length(self, key: RsaKey) -> None:
-        least = self._profile.key_bits_min
-        if key.bits < least:
-            raise AuthenticationFailed(
-                Failure.KEY_TOO_SHORT, f"a key of {key.bits} bits proves nothing; {least} needed"
-            )
-
-    def _check_passing_signature(self, reading: _Reading, icc: IccKey) -> None:
+    def _check_passing_signature(
+        self, reading: _Reading, claim: chain.Claim, icc: IccKey | SmIccKey
+    ) -> None:
         """FDDA: the signature came with the processing options or the last record."""
         if not dol.asks_for(reading.application.pdol, UNPREDICTABLE_NUMBER, _NUMBER_BYTES):
             raise AuthenticationFailed(
                 Failure.NOT_FRESH, "the card signs without asking for an unpredictable number"
             )
-        related = reading.need(AUTHENTICATION_RELATED_DATA)
+        related = claim.need(AUTHENTICATION_RELATED_DATA)
         inputs = self._profile.fdda_inputs.get(related[0])
         if inputs is None:
             raise AuthenticationFailed(
@@ -267,9 +221,9 @@ class UnionPay:
             )
         known = {**reading.terminal, AUTHENTICATION_RELATED_DATA: related}
         signed = b"".join(known[tag] for tag in inputs)
-        verify_dynamic_signature(icc, reading.need(_SIGNED_DYNAMIC_DATA), signed)
+        chain.check_dynamic(icc, claim.need(_SIGNED_DYNAMIC_DATA), signed)
 
-    def _challenge(self, exchange: ex.Exchange, reading: _Reading, icc: IccKey) -> None:
+    def _challenge(self, exchange: ex.Exchange, reading: _Reading, icc: IccKey | SmIccKey) -> None:
         """DDA: INTERNAL AUTHENTICATE with what the DDOL asks for (EMV Book 2, 6.5)."""
         ddol = reading.data.get(_DDOL, self._profile.default_ddol)
         if not dol.asks_for(ddol, UNPREDICTABLE_NUMBER, _NUMBER_BYTES):
@@ -278,7 +232,7 @@ class UnionPay:
             )
         terminal_data = dol.fill(ddol, reading.terminal)
         signature = exchange.internal_authenticate(terminal_data)
-        verify_dynamic_signature(icc, signature, terminal_data)
+        chain.check_dynamic(icc, signature, terminal_data)
 
 
 def _select(exchange: ex.Exchange) -> ex.Application:

@@ -21,6 +21,14 @@ from readers.cards.emv.signatures import (
     verify_dynamic_signature,
     verify_static_signature,
 )
+from readers.cards.emv.sm_certificates import (
+    Sm2Key,
+    SmIccKey,
+    SmIssuerKey,
+    read_sm_icc_key,
+    read_sm_issuer_key,
+    verify_sm_dynamic_signature,
+)
 
 __all__ = [
     "CaBundleKeys",
@@ -31,12 +39,18 @@ __all__ = [
     "IssuerKey",
     "Pan",
     "RsaKey",
+    "Sm2Key",
+    "SmIccKey",
+    "SmIssuerKey",
     "load_ca_keys",
     "read_icc_certificate",
     "read_issuer_certificate",
+    "read_sm_icc_key",
+    "read_sm_issuer_key",
     "recover_icc_key",
     "recover_issuer_key",
     "verify_combined_signature",
     "verify_dynamic_signature",
+    "verify_sm_dynamic_signature",
     "verify_static_signature",
 ]

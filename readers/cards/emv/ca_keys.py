@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any, Final, TypeVar
 
-from readers.cards.emv.certificates import IssuerKey
+from readers.cards import sm2
 from readers.cards.emv.rsa import RsaKey
+from readers.cards.emv.sm_certificates import Sm2Key
 from readers.cards.errors import AuthenticationFailed, CaKeysRefused, Failure
 from readers.errors import CardNotSupported
 
@@ -37,14 +38,14 @@ class CaKey:
     Attributes:
         rid: registered application provider identifier, 5 bytes.
         index: the number that cards name it by, tag 8F.
-        key: the public key.
+        key: the public key, RSA or SM2.
         expires: last day, or ``None`` if the scheme set none.
         revoked: whether the scheme has withdrawn it.
     """
 
     rid: bytes
     index: int
-    key: RsaKey
+    key: RsaKey | Sm2Key
     expires: date | None
     revoked: bool
 
@@ -87,15 +88,19 @@ class CaBundleKeys:
             raise AuthenticationFailed(Failure.CA_KEY_EXPIRED, f"{name} ended on {found.expires}")
         return found
 
-    def check_issuer(self, ca_key: CaKey, issuer: IssuerKey) -> None:
+    def check_issuer(self, ca_key: CaKey, serial: bytes) -> None:
         """Refuses an issuer certificate that was withdrawn (EMV Book 2, 5.3, step 10).
+
+        Args:
+            ca_key: the key that signed it.
+            serial: its serial number, 3 bytes.
 
         Raises:
             AuthenticationFailed: it was.
         """
-        if (ca_key.rid, ca_key.index, issuer.serial) in self.revoked_issuers:
+        if (ca_key.rid, ca_key.index, serial) in self.revoked_issuers:
             raise AuthenticationFailed(
-                Failure.ISSUER_REVOKED, f"bank certificate {issuer.serial.hex()} was withdrawn"
+                Failure.ISSUER_REVOKED, f"bank certificate {serial.hex()} was withdrawn"
             )
 
 
@@ -149,15 +154,30 @@ def checksum(rid: bytes, index: int, key: RsaKey) -> bytes:
 def _key(document: object, where: str) -> CaKey:
     fields = _Fields(document, where)
     rid, index = fields.octets("rid", _RID_BYTES), fields.octets("index", 1)[0]
+    algorithm = fields.take("algorithm", str, default="rsa")
+    if algorithm not in ("rsa", "sm2"):
+        raise CaKeysRefused(f"{where}.algorithm is neither rsa nor sm2; {_REMEDY}")
+    key = _rsa_key(fields, rid, index, where) if algorithm == "rsa" else _sm2_key(fields, where)
+    expires = _day(fields.take("expires", str, default=""), where)
+    revoked = fields.take("revoked", bool, default=False)
+    fields.close()
+    return CaKey(rid, index, key, expires, revoked)
+
+
+def _rsa_key(fields: _Fields, rid: bytes, index: int, where: str) -> RsaKey:
     key = RsaKey(fields.octets("modulus"), int.from_bytes(fields.octets("exponent")))
     if not key.sound():
         raise CaKeysRefused(f"{where}: modulus or exponent is out of bounds; {_REMEDY}")
-    expires = _day(fields.take("expires", str, default=""), where)
-    revoked = fields.take("revoked", bool, default=False)
     if fields.has("checksum") and fields.octets("checksum") != checksum(rid, index, key):
         raise CaKeysRefused(f"{where}.checksum does not fit the key; {_REMEDY}")
-    fields.close()
-    return CaKey(rid, index, key, expires, revoked)
+    return key
+
+
+def _sm2_key(fields: _Fields, where: str) -> Sm2Key:
+    key = Sm2Key(fields.octets("point", sm2.KEY_BYTES))
+    if not sm2.on_curve(key.point):
+        raise CaKeysRefused(f"{where}.point is no point of the curve; {_REMEDY}")
+    return key
 
 
 def _revoked(document: object, where: str) -> tuple[bytes, int, bytes]:

@@ -145,7 +145,7 @@ def recover_issuer_key(
         raise AuthenticationFailed(
             Failure.ISSUER_CERTIFICATE_HASH, "the issuer's key is not what the CA signed"
         )
-    identifier = _issuer_identifier(read.subject)
+    identifier = issuer_identifier(read.subject)
     if not pan.starts_with(identifier):
         raise AuthenticationFailed(
             Failure.ISSUER_IDENTIFIER, "the certificate belongs to another bank's cards"
@@ -246,8 +246,12 @@ def _assemble(
     return key
 
 
-def _issuer_identifier(subject: bytes) -> str:
-    """Leftmost 3 to 8 digits, padded on the right with F (EMV Book 2, table 6)."""
+def issuer_identifier(subject: bytes) -> str:
+    """Leftmost 3 to 8 digits, padded on the right with F (EMV Book 2, table 6).
+
+    Raises:
+        AuthenticationFailed: fewer than three digits, or not digits.
+    """
     digits = subject.hex().rstrip("f")
     if len(digits) < 3 or not digits.isdecimal():
         raise AuthenticationFailed(Failure.ISSUER_IDENTIFIER, "the issuer identifier is malformed")

@@ -103,7 +103,15 @@ def verify_dynamic_signature(icc: IccKey, signature: bytes, terminal_data: bytes
         raise AuthenticationFailed(
             Failure.DYNAMIC_SIGNATURE_HASH, "the signature is not over this terminal's challenge"
         )
-    data = recovered.content[3 : 3 + length]
+    return split_dynamic_data(recovered.content[3 : 3 + length])
+
+
+def split_dynamic_data(data: bytes) -> DynamicData:
+    """Separates the ICC dynamic number from what follows it (EMV Book 2, 6.5.1).
+
+    Raises:
+        AuthenticationFailed: no number of 2 to 8 bytes leads the data.
+    """
     number_size = data[0] if data else 0
     if not _NUMBER_BYTES_MIN <= number_size <= _NUMBER_BYTES_MAX or len(data) <= number_size:
         raise AuthenticationFailed(

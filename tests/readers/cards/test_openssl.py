@@ -7,11 +7,7 @@ the tables of EMV Book 2, so that the two cannot share one mistake.
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
 import pytest
 
@@ -23,55 +19,8 @@ from readers.connection import Interface
 from readers.virtual.authority import TestCa
 from readers.virtual.unionpay import Manners
 from tests.readers.cards.bench import BOTH, PAN, TODAY, Numbers, Wire, ca_keys, card, context
-from tests.readers.cards.emv.chains import CHAINS, Chain
-
-
-@pytest.fixture(scope="module")
-def openssl() -> str:
-    found = shutil.which("openssl")
-    if found is None:
-        message = "openssl is missing: apt-get install openssl"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
-    return found
-
-
-@dataclass(frozen=True)
-class Openssl:
-    """Raw RSA and SHA-1 by the command line tool."""
-
-    program: str
-    folder: Path
-
-    def recover(self, modulus: bytes, exponent: bytes, block: bytes) -> bytes:
-        pem, der = str(self.folder / "key.pem"), str(self.folder / "key.der")
-        template = str(self._template(modulus, exponent))
-        self._run(["asn1parse", "-genconf", template, "-noout", "-out", der])
-        rsa = ["rsa", "-RSAPublicKey_in", "-inform", "DER", "-in", der, "-pubout", "-out", pem]
-        self._run(rsa)
-        raw = ["pkeyutl", "-verifyrecover", "-pubin", "-inkey", pem]
-        return self._run([*raw, "-pkeyopt", "rsa_padding_mode:none"], block)
-
-    def sha1(self, data: bytes) -> bytes:
-        return self._run(["dgst", "-sha1", "-binary"], data)
-
-    def _template(self, modulus: bytes, exponent: bytes) -> Path:
-        file = self.folder / "key.cnf"
-        file.write_text(
-            f"asn1=SEQUENCE:key\n[key]\nn=INTEGER:0x{modulus.hex()}\ne=INTEGER:0x{exponent.hex()}\n"
-        )
-        return file
-
-    def _run(self, arguments: list[str], data: bytes = b"") -> bytes:
-        done = subprocess.run([self.program, *arguments], input=data, capture_output=True)
-        assert done.returncode == 0, done.stderr.decode()
-        return done.stdout
-
-
-@pytest.fixture
-def tool(openssl: str, tmp_path: Path) -> Openssl:
-    return Openssl(openssl, tmp_path)
+from tests.readers.cards.emv.chains import Chain, chains
+from tests.readers.cards.openssl import Openssl
 
 
 class Listener(Wire):
@@ -178,7 +127,7 @@ def test_static_signature(world: TestCa, tool: Openssl) -> None:
     assert tool.sha1(block[1:-21] + wire.static_data()) == block[-21:-1]
 
 
-@pytest.mark.parametrize("chain", CHAINS, ids=lambda c: c.name)
+@pytest.mark.parametrize("chain", chains("issuer_certificate"), ids=lambda c: c.name)
 def test_published_issuer_certificates(chain: Chain, tool: Openssl) -> None:
     """The same tool on chains of others: it judges them as we do."""
     ca: RsaKey = chain.ca

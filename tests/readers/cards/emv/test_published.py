@@ -10,6 +10,7 @@ from readers.cards.emv import (
     IccKey,
     RsaKey,
     read_icc_certificate,
+    read_issuer_certificate,
     verify_combined_signature,
     verify_dynamic_signature,
     verify_static_signature,
@@ -25,13 +26,25 @@ def flip(data: bytes, at: int = -1) -> bytes:
 
 
 def test_there_are_chains_of_every_kind() -> None:
-    assert len(CHAINS) == 5
+    assert len(CHAINS) == 6
     assert chains("signed_static_data", "static_data")
     assert chains("signed_dynamic_data", "static_data")
     assert chains("signed_combined_data", "transaction_data")
 
 
-@pytest.mark.parametrize("chain", CHAINS, ids=lambda c: c.name)
+def test_a_published_unionpay_certificate() -> None:
+    """Its remainder was not published, so its form is all that can be checked."""
+    (chain,) = chains("issuer_certificate_only")
+    certificate = chain.raw("issuer_certificate_only")
+    read = read_issuer_certificate(chain.ca, certificate)
+    assert read.subject.hex() == "623521ff"
+    assert read.expiry.hex() == "1230"
+    assert (read.modulus_size, read.exponent_size, len(read.leftmost)) == (176, 1, 140)
+    with pytest.raises(AuthenticationFailed):
+        read_issuer_certificate(chain.ca, flip(certificate))
+
+
+@pytest.mark.parametrize("chain", chains("issuer_certificate"), ids=lambda c: c.name)
 def test_issuer_keys(chain: Chain) -> None:
     issuer = chain.issuer()
     assert chain.fields["pan"].startswith(issuer.identifier)
