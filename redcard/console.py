@@ -148,8 +148,9 @@ def explain(error: BaseException) -> tuple[str, str, int] | None:
         return str(error), error.next_step, error.exit_code
     for kinds, exit_code, next_step in _families():
         if isinstance(error, kinds):
-            exit_code = _BY_STATUS.get(getattr(error, "status", 0), exit_code)
-            return str(error), getattr(error, "next_step", "") or next_step, exit_code
+            status = getattr(error, "status", 0)
+            remedy = getattr(error, "next_step", "") or next_step
+            return str(error), remedy, _BY_STATUS.get(status, exit_code)
     if isinstance(
         error, FileNotFoundError | PermissionError | IsADirectoryError | NotADirectoryError
     ):
