@@ -44,6 +44,16 @@ _DURATION: Final = re.compile(r"(\d+)\s*(s|m|min|h|d)\Z")
 _UNIT_S: Final = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400}
 _SECONDS_OF_MINUTE: Final = 60
 _ONE_OR_MORE: Final = frozenset({"venues", "weekdays", "hours", "sessions", "keywords"})
+#: Keys inside fields that are mappings, or lists of them.
+_NESTED: Final[Mapping[str, str]] = {
+    "limits": "count per period scope group days distinct_days within since after before",
+    "stock": "mode quantity pool per_venue per_day per_session none leases lease_ttl",
+    "eligibility": "district street tags_all tags_any tags_none",
+    "scope": "district street level",
+    "companions": "max rule",
+    "sessions": "from until",
+    "evidence": "name required title title_en",
+}
 _LIMIT_SYNONYMS: Final = {"distinct_days": "days", "after": "since", "period": "per"}
 
 
@@ -110,6 +120,7 @@ def offer_fields(name: str, source: Table, zone: str) -> dict[str, object]:
         if not known_offer_key(key):
             raise DocumentInvalid(f"unknown key {key} in the offer {name}", line=line)
         plain = SYNONYMS.get(key, key)
+        _check_nested(plain, value)
         fields[plain] = _kept(_READERS[plain], value, zone, line) if plain in _READERS else value
         if plain in _ONE_OR_MORE and isinstance(value, str):
             fields[plain] = [value]
@@ -118,9 +129,21 @@ def offer_fields(name: str, source: Table, zone: str) -> dict[str, object]:
     return fields
 
 
+def _check_nested(field: str, value: Plain) -> None:
+    """Refuses unknown keys inside a field, also in each item of a list."""
+    known = _NESTED.get(field, "").split()
+    for item in value if isinstance(value, list) else [value]:
+        if known and isinstance(item, Table):
+            for key in item:
+                if key not in known:
+                    raise UnknownKey(key, item.line_of(key))
+
+
 def _kept(read: Callable[[Plain, str, int], object], value: Plain, zone: str, line: int) -> object:
     try:
         return read(value, zone, line)
+    except UnknownKey:
+        raise
     except DocumentInvalid:
         return value
 
@@ -146,8 +169,6 @@ def _limit(source: Table, zone: str, line: int) -> object:
     limit: dict[str, object] = {}
     for key, value in source.items():
         plain = _LIMIT_SYNONYMS.get(key, key)
-        if plain not in {"count", "per", "scope", "group", "days", "within", "since", "before"}:
-            raise UnknownKey(key, source.line_of(key))
         if plain in {"since", "before"}:
             limit[plain] = _kept(_instant, value, zone, line)
         elif plain == "within":
@@ -173,10 +194,6 @@ def _stock(value: Plain, zone: str, line: int) -> object:
     if not isinstance(value, Table):
         return value
     stock: dict[str, object] = dict(value)
-    known = {"mode", "quantity", "pool", "per_venue", "per_day", "per_session", "none"}
-    for key in value:
-        if key not in known | {"leases", "lease_ttl"}:
-            raise UnknownKey(key, value.line_of(key))
     if "lease_ttl" in value:
         stock["lease_ttl"] = _kept(_duration, value["lease_ttl"], zone, line)
     return stock

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from ledger.entry import Kind
 from ledger.log import canonical
 from ledger.rules import windows
-from ledger.rules.offer import CardStatus, MemberStatus
+from ledger.rules.offer import CardStatus, MemberStatus, Venue
 from ledger.rules.voids import VoidRequest
 from redcard.scenario import till, wire
 from redcard.scenario.books import card_hash, card_view, member_ref
@@ -310,7 +310,7 @@ def state(world: World, step: StepSpec) -> Result:
         reference = member_ref(word(source, "member"))
         return {"usage": centre.usage.view(reference, offer).units}
     redeemed = centre.usage.units(offer.id)
-    venue = world.venue_of(next(iter(world.machines.values())))
+    venue = Venue("", zone=world.scenario.zone)
     numbers = world.depot.numbers(offer, venue, redeemed)
     reversed_ = centre.usage.units_reversed(offer.id)
     return {"redeemed": redeemed, "reversed": reversed_, **asdict(numbers)}
