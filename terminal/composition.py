@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError
@@ -283,12 +283,27 @@ def _assemble(
             readers=tuple(readers),
             present=_presenter(keys, facts, installer),
             new_nonce=new_nonce,
-            verdicts=lambda: {one.seq: one.verdict for one in server.state.judgements()},
+            verdicts=_Verdicts(server.state).by_seq,
             closing=(source.close, server.state.close, *_closers(server.transport)),
         ),
         [Position(position, changed) for position in config.positions],
     )
     return service
+
+
+class _Verdicts:
+    """The server's newest judgements, read again only when there are newer ones."""
+
+    def __init__(self, state: SyncState) -> None:
+        self._state = state
+        self._read: tuple[int, dict[int, str]] = (-1, {})
+
+    def by_seq(self) -> Mapping[int, str]:
+        """Verdict by position in the ledger."""
+        revision = self._state.number("judgements")
+        if self._read[0] != revision:
+            self._read = (revision, {one.seq: one.verdict for one in self._state.judgements()})
+        return self._read[1]
 
 
 def _closers(transport: Transport | None) -> tuple[Callable[[], None], ...]:

@@ -28,7 +28,17 @@ FLOOR_STEP_MS: Final = 60_000
 STOP_TIMEOUT_S: Final = 10.0
 
 _LOG: Final = logging.getLogger("redcard.courier")
-_FAILED: Final = frozenset({SyncStatus.OFFLINE, SyncStatus.OVERLOADED, SyncStatus.UNVERIFIED})
+#: What the journal remembers of the server's word on this ledger.
+STANDING: Final = "standing"
+_FAILED: Final = frozenset(
+    {
+        SyncStatus.OFFLINE,
+        SyncStatus.OVERLOADED,
+        SyncStatus.UNVERIFIED,
+        SyncStatus.REFUSED,
+        SyncStatus.NEED_FROM,
+    }
+)
 
 
 class Courier:
@@ -122,19 +132,27 @@ class Courier:
 
     def _take(self, result: SyncResult, before: int) -> SyncAnswer:
         assert self.client is not None  # who calls has looked
-        facts = {
-            "acknowledged": result.push.size,
-            "revoked": result.status is SyncStatus.REVOKED,
-            "quarantined": result.status is SyncStatus.QUARANTINED,
-        }
         detail = result.push.detail or result.pull.detail
         if result.status in _FAILED:
             self._facts.update_link(failed=True, problem=detail, acknowledged=result.push.size)
         else:
-            self._facts.heard(**facts, problem=detail)
+            self._facts.heard(acknowledged=result.push.size, problem=detail)
+            self._stand(result.status.value)
             self._raise_floor(self.client.signed_ms())
             self._arrived()
         return self._answer(result.status.value, result.push.size - before, detail)
+
+    def recall_standing(self) -> None:
+        """A revoked terminal is revoked after a restart too, before it has heard anybody."""
+        self._stand(self._journal.fact(STANDING))
+
+    def _stand(self, word: str) -> None:
+        revoked = word == SyncStatus.REVOKED
+        barred = word in {SyncStatus.QUARANTINED, SyncStatus.INCONSISTENT}
+        self._facts.update_link(revoked=revoked, quarantined=barred)
+        standing = word if revoked or barred else ""
+        if standing != self._journal.fact(STANDING):
+            self._journal.store_fact(STANDING, standing)
 
     def _raise_floor(self, signed_ms: int) -> None:
         floor, stored = self._facts.time.signed(signed_ms), self._journal.floor()

@@ -72,7 +72,7 @@ class Tally:
 
 @dataclass(slots=True)
 class Page:
-    """The fold of one position."""
+    """The fold of one position; ``last_tap`` is the seq of its newest tap, voids left out."""
 
     acts: OrderedDict[int, Act] = field(default_factory=OrderedDict)
     tally: Tally = field(default_factory=Tally)
@@ -125,7 +125,8 @@ class Daybook:
             shift=str(entry.get("shift", "")),
         )
         page.acts[seq] = act
-        page.last_tap = seq
+        if kind != Kind.VOID and "orig_nonce" not in entry:
+            page.last_tap = seq
         if len(page.acts) > RECENT_ACTS_MAX:
             page.acts.popitem(last=False)
         tally = page.tally = self._tally(page, act.ts_ms)

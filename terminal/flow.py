@@ -31,7 +31,7 @@ from terminal.receipts.proof import ReceiptSigner
 from terminal.replay import number, prior_from, prior_of, text
 from terminal.state import Installed, TerminalFacts, card_view
 from terminal.stock import Prepared, StockDesk
-from terminal.wording import name_of, wording_of
+from terminal.wording import name_of, voided, wording_of
 from terminal.writer import LedgerWriter, Written
 
 #: Told of each step, so that the demo and tests can cut the power exactly there.
@@ -273,6 +273,7 @@ class TapFlow:
     def _replayed(self, nonce: str, seq: int, entry: Mapping[str, Value]) -> TapAnswer:
         installed = self._facts.installed
         prior = prior_from(self._writer, seq, entry)
+        is_void = prior.is_void and prior.outcome is Outcome.APPROVE
         decision = Decision(outcome=prior.outcome, code=prior.code, offer=prior.offer_id)
         offer = installed.offer(prior.offer_id)
         ts_ms = number(entry, "ts_ms")
@@ -282,7 +283,7 @@ class TapFlow:
             code=prior.code.value,
             name=name_of(prior.code),
             nonce=nonce,
-            message=wording_of(prior.code, details),
+            message=voided() if is_void else wording_of(prior.code, details),
             offer=prior.offer_id,
             replay=True,
             reversed=prior.reversed,

@@ -101,7 +101,7 @@ class Installer:
     def _read(self, generation: Generation) -> Installed:
         try:
             catalogue = catalogue_of(generation)
-            roster = _named(generation, ROSTER)
+            roster = named(generation, ROSTER)
             cards: Directory = NoCards()
             if roster:
                 cards = self._open_roster(generation.path(roster))
@@ -117,7 +117,7 @@ class Installer:
 
     def _schemes_of(self, generation: Generation) -> Sequence[CardScheme]:
         """Card schemes; without usable CA keys every card is unknown, and the status says why."""
-        name = _named(generation, CA_KEYS)
+        name = named(generation, CA_KEYS)
         self.problem = "" if name else "the snapshot brings no CA keys; cards cannot be read"
         try:
             return self._make_schemes(generation.read(name) if name else None, self._today())
@@ -133,14 +133,14 @@ def catalogue_of(generation: Generation) -> Catalogue:
         OfferInvalid: a file makes no sense as a whole.
         SyncError: the disk has altered it.
     """
-    offers, venues = _named(generation, OFFERS), _named(generation, VENUES)
+    offers, venues = named(generation, OFFERS), named(generation, VENUES)
     places = load_venues(generation.read(venues)) if venues else {}
     if not offers:
         return Catalogue(venues=places)
     return load_offers(generation.read(offers), venues=places, lenient=True)
 
 
-def _named(generation: Generation, name: str) -> str:
+def named(generation: Generation, name: str) -> str:
     """The target whose last part is this name, empty if there is none."""
     for path in generation.files:
         base = path.rpartition("/")[2]

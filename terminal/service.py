@@ -65,6 +65,7 @@ class TerminalService:
 
     def start(self) -> None:
         """Finds out what an interruption hid, then starts readers and courier."""
+        self.parts.courier.recall_standing()
         for name, held in self._positions.items():
             found = resolve(name, self.parts, held.config.venue)
             if found is not None:

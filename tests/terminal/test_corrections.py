@@ -158,3 +158,12 @@ def test_a_supervisors_own_card_opens_the_next_act(taken: Rig) -> None:
     taken.clock.boot += 16 * MINUTE_MS
     answer = taken.service.void("counter", "n1", reason="other", supervisor="s2")
     assert answer.code == "A01"
+
+
+def test_a_void_is_told_as_a_void_and_hides_no_tap_after_a_restart(taken: Rig) -> None:
+    taken.service.void("counter", "n1", reason="other", void_nonce="v1")
+    answer = taken.service.outcome_of("v1")
+    assert answer is not None
+    assert (answer.message.zh.big, answer.replay) == ("已撤销", True)
+    taken.restart()
+    assert taken.service.last_unshown("counter") is None

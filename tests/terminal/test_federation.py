@@ -190,6 +190,9 @@ def test_a_revoked_terminal_takes_no_more_taps(station: Station) -> None:
     assert answer.status == "revoked"
     assert answer.pending == 0  # what was signed before is still taken
     assert station.kiosk(station.card(2)).code == "T01"
+    station.federation.transport.connected = False
+    station.restart()
+    assert station.kiosk(station.card(2)).code == "T01"
 
 
 def test_signed_time_becomes_the_floor(station: Station) -> None:
