@@ -261,6 +261,8 @@ class CardBox:
         action, card, slot = (str(document.get(name, "")) for name in ("action", "card", "slot"))
         if action == "tap":
             await self._tap(card, slot)
+        elif action in {"lay", "lift"} and slot in SLOTS:
+            await self._move(action, card, slot)
         elif action == "close":
             self._outcome = None
         elif action in self._works() and not self._busy:
@@ -310,6 +312,19 @@ class CardBox:
             earlier.cancel()
         await asyncio.to_thread(self._actions.insert, card, slot)
         self._holds[slot] = asyncio.create_task(self._lift(slot))
+
+    async def _move(self, action: str, card: str, slot: str) -> None:
+        """Lays a card down, or takes it off, and leaves it so."""
+        earlier = self._holds.pop(slot, None)
+        if earlier is not None:
+            earlier.cancel()
+        if action == "lift":
+            await asyncio.to_thread(self._actions.remove, slot)
+            return
+        try:
+            await asyncio.to_thread(self._actions.insert, card, slot)
+        except KeyError as error:
+            raise HTTPException(400) from error
 
     async def _lift(self, slot: str) -> None:
         await asyncio.sleep(TAP_HOLD_SECONDS)
