@@ -30,25 +30,32 @@ TERMINAL = "t-1"
 
 
 class Federation:
-    """A server with offers, venues, cards and CA keys published."""
+    """A server with offers, venues, cards and CA keys published.
 
-    def __init__(self, path: Path, world: TestCa, clock: Clock) -> None:
+    ``found`` makes its folder once; every test works on a copy.
+    """
+
+    @staticmethod
+    def found(path: Path, world: TestCa, clock: Clock) -> None:
+        cost = Argon2Cost(memory_kib=8 * 1024, iterations=1, lanes=1)
+        configuration = Configuration(domain=DOMAIN, listen="127.0.0.1:0")
+        ServerHome.create(path, configuration, cost=cost)
+        made = Federation(path, clock)
+        made.core.repository.create(made.home.custodians())
+        made.run(made.core.import_venues(json.dumps(VENUES).encode()))
+        made.publish_offers()
+        bundle = world.bundle(expires=datetime(2049, 1, 1, tzinfo=UTC))
+        made.run(made.core.publish_ca_keys(bundle))
+        made.close()
+
+    def __init__(self, path: Path, clock: Clock) -> None:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._thread.start()
-        self._world = world
-        self._clock = clock
-        cost = Argon2Cost(memory_kib=8 * 1024, iterations=1, lanes=1)
-        self.home = ServerHome.create(
-            path, Configuration(domain=DOMAIN, listen="127.0.0.1:0"), cost=cost
-        )
+        self.clock = clock
+        self.home = ServerHome.open(path)
         self.core = self.run(ServerCore.open(self.home, clock.wall_ms))
         self.app = create_app(self.core, judging=False)
-        self.core.repository.create(self.home.custodians())
-        self.run(self.core.import_venues(json.dumps(VENUES).encode()))
-        self.publish_offers()
-        bundle = world.bundle(expires=datetime(2049, 1, 1, tzinfo=UTC))
-        self.run(self.core.publish_ca_keys(bundle))
         self.transport = MemoryTransport(self.answer)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:

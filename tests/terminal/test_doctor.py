@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,7 +10,6 @@ import pytest
 
 from keys.passphrase import Argon2Cost, PassphraseKeyStore
 from readers.errors import ServiceMissing
-from readers.virtual.authority import TestCa
 from terminal import doctor
 from terminal.clock import TimeFloor
 from terminal.doctor import Finding, examine
@@ -26,11 +26,11 @@ READERS = ["kiosk reader", "counter reader"]
 class Patient:
     """An enrolled home that has pulled once, with a key store on disk."""
 
-    def __init__(self, path: Path, world: TestCa) -> None:
+    def __init__(self, path: Path, founded: Path) -> None:
         from terminal.composition import open_terminal
 
         self.clock = HandClock()
-        self.federation = Federation(path / "server", world, self.clock)
+        self.federation = Federation(shutil.copytree(founded, path / "server"), self.clock)
         self.home = Home.create(path / "terminal", CONFIG.format(extra=""))
         cost = Argon2Cost(memory_kib=8 * 1024, iterations=1, lanes=1)
         keys = PassphraseKeyStore(self.home.keys_path, self.home.passphrase(), cost=cost)
@@ -52,8 +52,8 @@ class Patient:
 
 
 @pytest.fixture(scope="module")
-def patient(tmp_path_factory: pytest.TempPathFactory, world: TestCa) -> Iterator[Patient]:
-    made = Patient(tmp_path_factory.mktemp("patient"), world)
+def patient(tmp_path_factory: pytest.TempPathFactory, founded: Path) -> Iterator[Patient]:
+    made = Patient(tmp_path_factory.mktemp("patient"), founded)
     yield made
     made.federation.close()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -47,8 +48,8 @@ class Station(Rig):
 
 
 @pytest.fixture
-def federation(tmp_path: Path, world: TestCa) -> Iterator[Federation]:
-    made = Federation(tmp_path / "server", world, HandClock())
+def federation(tmp_path: Path, founded: Path) -> Iterator[Federation]:
+    made = Federation(shutil.copytree(founded, tmp_path / "server"), HandClock())
     yield made
     made.close()
 
@@ -57,7 +58,7 @@ def federation(tmp_path: Path, world: TestCa) -> Iterator[Federation]:
 def station(tmp_path: Path, world: TestCa, federation: Federation) -> Iterator[Station]:
     federation.members(1, 2, 3)
     federation.members(4, status=CardStatus.BLOCKED)
-    clock = federation._clock
+    clock = federation.clock
     assert isinstance(clock, HandClock)
     made = Station(tmp_path / "terminal", world, federation, clock)
     yield made
