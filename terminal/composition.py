@@ -151,11 +151,33 @@ def open_terminal(
         make_schemes = schemes or red_card_schemes(allow_test=home.config.demo)
         installer = Installer(server.store, facts, make_schemes, open_roster)
         installer.install()
-        service = _assemble(
-            home, enrolment, held_keys, readers, journal, facts, writer, server, installer, probe
-        )
+        held = _Held(home, enrolment, held_keys, journal, facts, writer, server, installer, probe)
+        service = _assemble(held, readers)
         undo.pop_all()
         return service
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What has been opened and is joined next."""
+
+    home: Home
+    enrolment: Enrolment
+    keys: KeyStore
+    journal: Journal
+    facts: TerminalFacts
+    writer: LedgerWriter
+    server: _Server
+    installer: Installer
+    probe: Probe
+
+    def sign(self, message: bytes) -> bytes:
+        """Signs with the ledger's key."""
+        return self.keys.sign(LEDGER_KEY, message)
+
+    def new_nonce(self) -> str:
+        """A fresh ULID by the terminal's time."""
+        return new_ulid(self.facts.time.now().now_ms)
 
 
 def open_server(home: Home, enrolment: Enrolment, transport: Transport | None) -> _Server:
@@ -206,34 +228,61 @@ def _log_opener(
     return open_log
 
 
-def _assemble(
-    home: Home,
-    enrolment: Enrolment,
-    keys: KeyStore,
-    readers: Sequence[CardReader],
-    journal: Journal,
-    facts: TerminalFacts,
-    writer: LedgerWriter,
-    server: _Server,
-    installer: Installer,
-    probe: Probe,
-) -> TerminalService:
-    config = home.config
-    source = LogReader.open(home.ledger_path)
-
-    def new_nonce() -> str:
-        return new_ulid(facts.time.now().now_ms)
-
-    def sign(message: bytes) -> bytes:
-        return keys.sign(LEDGER_KEY, message)
+def _assemble(held: _Held, readers: Sequence[CardReader]) -> TerminalService:
+    config, writer, facts = held.home.config, held.writer, held.facts
+    source = LogReader.open(held.home.ledger_path)
+    stock = StockDesk(writer, facts)
 
     def changed(position: str) -> None:
         service.notify(position)
 
-    feed = FeedWork(server.state, writer, facts.time)
+    def changed_everywhere() -> None:
+        service.touch_all()
+
+    service = TerminalService(
+        Parts(
+            ledger=held.enrolment.ledger,
+            origin=held.enrolment.origin,
+            name=config.name,
+            demo=config.demo,
+            writer=writer,
+            facts=facts,
+            journal=held.journal,
+            flow=_flow(held, stock),
+            corrections=Corrections(writer=writer, facts=facts, probe=held.probe),
+            shifts=Shifts(writer=writer, facts=facts, new_id=held.new_nonce),
+            stock=stock,
+            supervisors=Supervisors(held.journal),
+            courier=_courier(held, source, changed_everywhere),
+            readers=tuple(readers),
+            present=_presenter(held),
+            new_nonce=held.new_nonce,
+            verdicts=_Verdicts(held.server.state).by_seq,
+            closing=_closing(held.server, source),
+        ),
+        [Position(position, changed) for position in config.positions],
+    )
+    return service
+
+
+def _flow(held: _Held, stock: StockDesk) -> TapFlow:
+    return TapFlow(
+        writer=held.writer,
+        facts=held.facts,
+        journal=held.journal,
+        stock=stock,
+        receipts=ReceiptSigner(held.enrolment.origin, held.sign),
+        offline_cap=held.home.config.offline_cap,
+        terminal=held.home.config.name,
+        probe=held.probe,
+    )
+
+
+def _courier(held: _Held, source: LogReader, changed: Callable[[], None]) -> Courier:
+    server, feed = held.server, FeedWork(held.server.state, held.writer, held.facts.time)
 
     def arrived() -> None:
-        installer.install()
+        held.installer.install()
         feed.run()
 
     client = None
@@ -243,52 +292,36 @@ def _assemble(
             state=server.state,
             transport=server.transport,
             keys=server.keys,
-            sign=sign,
-            now_ms=lambda: facts.time.now().now_ms,
+            sign=held.sign,
+            now_ms=lambda: held.facts.time.now().now_ms,
             downlink=server.store,
         )
-    stock = StockDesk(writer, facts)
-    service = TerminalService(
-        Parts(
-            ledger=enrolment.ledger,
-            origin=enrolment.origin,
-            name=config.name,
-            demo=config.demo,
-            writer=writer,
-            facts=facts,
-            journal=journal,
-            flow=TapFlow(
-                writer=writer,
-                facts=facts,
-                journal=journal,
-                stock=stock,
-                receipts=ReceiptSigner(enrolment.origin, sign),
-                offline_cap=config.offline_cap,
-                terminal=config.name,
-                probe=probe,
-            ),
-            corrections=Corrections(writer=writer, facts=facts, probe=probe),
-            shifts=Shifts(writer=writer, facts=facts, new_id=new_nonce),
-            stock=stock,
-            supervisors=Supervisors(journal),
-            courier=Courier(
-                client=client,
-                facts=facts,
-                journal=journal,
-                writer=writer,
-                arrived=arrived,
-                changed=lambda: service.touch_all(),  # noqa: PLW0108 - it is made two lines above
-                every_ms=config.sync_every_ms,
-            ),
-            readers=tuple(readers),
-            present=_presenter(keys, facts, installer),
-            new_nonce=new_nonce,
-            verdicts=_Verdicts(server.state).by_seq,
-            closing=(source.close, server.state.close, *_closers(server.transport)),
-        ),
-        [Position(position, changed) for position in config.positions],
+    return Courier(
+        client=client,
+        facts=held.facts,
+        journal=held.journal,
+        writer=held.writer,
+        arrived=arrived,
+        changed=changed,
+        every_ms=held.home.config.sync_every_ms,
     )
-    return service
+
+
+def _closing(server: _Server, source: LogReader) -> tuple[Callable[[], None], ...]:
+    ends: tuple[Callable[[], None], ...] = (source.close, server.state.close)
+    return ends if server.transport is None else (*ends, server.transport.close)
+
+
+def _presenter(held: _Held) -> Callable[[CardConnection], Presented]:
+    def hashed(scheme: str, identifier: bytes) -> str:
+        return card_hash(lambda data: held.keys.mac(CARD_KEY, data), scheme, identifier)
+
+    def present_card(connection: CardConnection) -> Presented:
+        today = local_day(held.facts.time.now().now_ms, VENUE_ZONE)
+        context = SchemeContext(today=today, unpredictable=os.urandom, card_hash=hashed)
+        return present(connection, held.installer.schemes, context)
+
+    return present_card
 
 
 class _Verdicts:
@@ -304,21 +337,3 @@ class _Verdicts:
         if self._read[0] != revision:
             self._read = (revision, {one.seq: one.verdict for one in self._state.judgements()})
         return self._read[1]
-
-
-def _closers(transport: Transport | None) -> tuple[Callable[[], None], ...]:
-    return () if transport is None else (transport.close,)
-
-
-def _presenter(
-    keys: KeyStore, facts: TerminalFacts, installer: Installer
-) -> Callable[[CardConnection], Presented]:
-    def hashed(scheme: str, identifier: bytes) -> str:
-        return card_hash(lambda data: keys.mac(CARD_KEY, data), scheme, identifier)
-
-    def present_card(connection: CardConnection) -> Presented:
-        today = local_day(facts.time.now().now_ms, VENUE_ZONE)
-        context = SchemeContext(today=today, unpredictable=os.urandom, card_hash=hashed)
-        return present(connection, installer.schemes, context)
-
-    return present_card
