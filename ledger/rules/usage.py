@@ -84,7 +84,8 @@ class Usage:
         self._offers: dict[str, list[Use]] = {}
         self._ledgers: dict[str, list[Use]] = {}
         self._positions: dict[tuple[str, int], tuple[str, Use]] = {}
-        self._voided: dict[tuple[str, int], str] = {}
+        self._waiting: dict[tuple[str, int], set[str]] = {}
+        self._gone: set[tuple[str, int]] = set()
         self._reversed: dict[str, int] = {}
 
     def apply(self, entry: Entry, *, ledger: str = "") -> None:
@@ -156,8 +157,8 @@ class Usage:
         return found[1] if found is not None else None
 
     def is_voided(self, seq: int, *, ledger: str = "") -> bool:
-        """Whether a void names this position."""
-        return (ledger, seq) in self._voided
+        """Whether a void took back the use that stood at a position."""
+        return (ledger, seq) in self._gone
 
     def all_uses(self) -> Iterator[Use]:
         """Every use that counts, in no particular order."""
@@ -182,8 +183,11 @@ class Usage:
             lease=_text(entry, "lease"),
         )
         nonce = _text(entry, "nonce")
-        if self._voided.get((ledger, use.seq)) == nonce:
-            self._reversed[use.offer] = self._reversed.get(use.offer, 0) + use.quantity
+        position = (ledger, use.seq)
+        if position in self._gone:
+            return
+        if nonce in self._waiting.get(position, ()):
+            self._reverse(position, use)
             return
         self._insert(use, nonce)
 
@@ -201,16 +205,18 @@ class Usage:
         nonce = _text(entry, "orig_nonce")
         held = self._positions.get(position)
         if held is None:
-            self._voided.setdefault(position, nonce)
-            return
-        if held[0] != nonce:
-            return
-        use = held[1]
-        self._voided[position] = nonce
-        del self._positions[position]
-        _take(self._members[use.member][use.offer], use)
-        _take(self._offers[use.offer], use)
-        _take_by_seq(self._ledgers[position[0]], use)
+            self._waiting.setdefault(position, set()).add(nonce)
+        elif held[0] == nonce:
+            use = held[1]
+            del self._positions[position]
+            _take(self._members[use.member][use.offer], use)
+            _take(self._offers[use.offer], use)
+            _take_by_seq(self._ledgers[position[0]], use)
+            self._reverse(position, use)
+
+    def _reverse(self, position: tuple[str, int], use: Use) -> None:
+        self._waiting.pop(position, None)
+        self._gone.add(position)
         self._reversed[use.offer] = self._reversed.get(use.offer, 0) + use.quantity
 
 
