@@ -331,17 +331,17 @@ def verify_database(
     with closing(sqlite3.connect(uri, uri=True)) as database:
         database.text_factory = bytes
         ((origin, vkey),) = database.execute("SELECT origin, vkey FROM log").fetchall()
-        keys, heads, newest = parse_keys(vkeys or [vkey.decode()], report), list[Head](), 0
+        keys, heads, newest = parse_keys(vkeys or [(vkey or b"").decode()], report), list[Head](), 0
         for size, note in database.execute("SELECT size, note FROM checkpoint ORDER BY size"):
-            newest, opened = size, open_head(note, keys, "signature", report)
+            newest, opened = size, open_head(note or b"", keys, "signature", report)
             if opened and opened[0].size != size:
                 report.add(None, "signature", f"the head stored for {size} is of another size")
             heads += opened
         heads += [head for note in cosigned for head in open_head(note, keys, "cosigned", report)]
-        audit, tiles = Audit(report, heads, origin.decode(), tick), dict[int, bytes]()
+        audit, tiles = Audit(report, heads, (origin or b"").decode(), tick), dict[int, bytes]()
         try:
             tiles = dict(database.execute("SELECT tile, hash FROM tile"))
-            rows = "SELECT seq, CAST(entry AS BLOB), leaf FROM entry ORDER BY seq"
+            rows = "SELECT seq, CAST(ifnull(entry, 0) AS BLOB), leaf FROM entry ORDER BY seq"
             for seq, data, stored in database.execute(rows):
                 if seq > audit.expected:
                     report.add(audit.expected, "missing", f"not there; the next one is entry {seq}")
@@ -353,7 +353,7 @@ def verify_database(
             for (line,) in database.execute("PRAGMA integrity_check"):
                 if line != b"ok":
                     report.add(None, "file", line.decode(errors="replace"))
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, TypeError) as error:
             report.add(audit.expected, "file", f"SQLite cannot read on: {error}")
     if tiles:
         report.add(None, "tile", f"{len(tiles)} stored tiles have no entries")

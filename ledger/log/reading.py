@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol, Self
 from ledger.entry import Kind, Value
 from ledger.errors import LogCorrupt, LogFault, NotCanonical
 from ledger.log import canonical, schema
-from ledger.log.merkle import Nodes, leaf_hash, node_hash, root_of
+from ledger.log.merkle import HASH_BYTES, Nodes, leaf_hash, node_hash, root_of
 
 #: Rows that one read transaction fetches at most.
 READ_ENTRIES_MAX: Final = 512
@@ -87,7 +87,7 @@ class StoredLog:
         found = self._one("SELECT vkey FROM log")
         if found is None:
             raise LogFault(f"{self.path}: the ledger was never finished")
-        return bytes(found[0]).decode()
+        return schema.text_of(found[0], self.path)
 
     @property
     def size(self) -> int:
@@ -131,7 +131,7 @@ class StoredLog:
             )
         if found is None:
             raise LogFault(f"{self.path}: no signed checkpoint covers {at_least or 0} entries")
-        return int(found[0]), bytes(found[1])
+        return int(found[0]), self._bytes(found[1], f"the checkpoint of {found[0]}")
 
     def checkpoint_for_batch(
         self, start: int, limit: int = BATCH_ENTRIES_MAX, bytes_max: int = BATCH_BYTES_MAX
@@ -158,7 +158,7 @@ class StoredLog:
                 size,
             )
             if total is not None and total[0] is not None and total[0] <= bytes_max:
-                return int(size), bytes(note)
+                return int(size), self._bytes(note, f"the checkpoint of {size}")
         return None
 
     def by_nonce(self, nonce: str) -> tuple[int, dict[str, Value]] | None:
@@ -193,8 +193,8 @@ class StoredLog:
             if level == schema.TILE_LEVEL:
                 row = self._one("SELECT hash FROM tile WHERE tile = ?", index)
                 if row is not None:
-                    known[level, index] = bytes(row[0])
-                    return bytes(row[0])
+                    known[level, index] = self._bytes(row[0], f"tile {index}", HASH_BYTES)
+                    return known[level, index]
             if level == 0:
                 first = index & ~(schema.TILE_ENTRIES - 1)
                 stop = min(first + schema.TILE_ENTRIES, size)
@@ -213,9 +213,15 @@ class StoredLog:
         """Merkle root over the first ``size`` entries."""
         return root_of(size, self.nodes())
 
-    def _decode(self, seq: int, data: bytes) -> dict[str, Value]:
+    def _bytes(self, value: object, what: str, length: int | None = None) -> bytes:
+        """A column of a damaged page may hold anything, whatever the table declares."""
+        if not isinstance(value, bytes) or length not in (None, len(value)):
+            raise LogCorrupt(f"{self.path}: {what} is damaged")
+        return value
+
+    def _decode(self, seq: int, data: object) -> dict[str, Value]:
         try:
-            return canonical.decode(data)
+            return canonical.decode(self._bytes(data, f"entry {seq}"))
         except NotCanonical as error:
             raise LogCorrupt(f"{self.path}: entry {seq} is damaged: {error}") from error
 
@@ -232,7 +238,7 @@ class StoredLog:
             for expected, (seq, data, leaf) in enumerate(rows, at):
                 if seq != expected:
                     raise LogCorrupt(f"{self.path}: entry {expected} is missing")
-                yield data, leaf
+                yield self._bytes(data, f"entry {seq}"), self._bytes(leaf, f"entry {seq}")
             if len(rows) != upto - at:
                 raise LogCorrupt(f"{self.path}: entry {at + len(rows)} is missing")
             at = upto

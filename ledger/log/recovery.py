@@ -14,7 +14,7 @@ from typing import Final
 from ledger.entry import Entry, Kind, Value
 from ledger.errors import LogCorrupt, LogFault, LogRolledBack, NotCanonical, NoteInvalid
 from ledger.log import canonical, checkpoint, schema
-from ledger.log.merkle import EMPTY_FRONTIER, Frontier, leaf_hash
+from ledger.log.merkle import EMPTY_FRONTIER, HASH_BYTES, Frontier, leaf_hash
 from ledger.log.note import Ed25519Verifier, Signer, Verifier, split_note
 from ledger.log.reading import StoredLog
 
@@ -190,7 +190,9 @@ def _rebuild(log: StoredLog, connection: sqlite3.Connection, size: int, unchecke
         )
     stored = connection.execute("SELECT tile, hash FROM tile ORDER BY tile").fetchall()
     whole = size // schema.TILE_ENTRIES
-    if [tile for tile, _ in stored] != list(range(whole)):
+    if [(tile, type(node)) for tile, node in stored] != [(at, bytes) for at in range(whole)] or any(
+        len(node) != HASH_BYTES for _, node in stored
+    ):
         raise LogCorrupt(f"{log.path}: {len(stored)} stored tiles do not cover {size} entries")
     tile = min(unchecked // schema.TILE_ENTRIES, whole)
     while tile < whole:

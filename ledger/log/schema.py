@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
-from ledger.errors import LogFault, SchemaNewer
+from ledger.errors import LogCorrupt, LogFault, SchemaNewer
 from ledger.log.disk import translate
 
 if TYPE_CHECKING:
@@ -204,8 +204,17 @@ def check(connection: sqlite3.Connection, path: str) -> str:
         raise LogFault(f"{path}: cannot be read as a ledger: {error}") from error
     if len(rows) != 1:
         raise LogFault(f"{path}: the ledger was never finished; move it away and make a new one")
-    origin: bytes = rows[0][0]
-    return origin.decode()
+    return text_of(rows[0][0], path)
+
+
+def text_of(value: object, path: str) -> str:
+    """A text column; on a damaged page it may hold anything, whatever the table declares."""
+    try:
+        if isinstance(value, bytes):
+            return value.decode()
+    except UnicodeDecodeError:
+        pass
+    raise LogCorrupt(f"{path}: the name or key of the ledger is damaged")
 
 
 def _version(connection: sqlite3.Connection, path: str) -> int:

@@ -20,8 +20,8 @@ def build(folder: Path) -> Path:
     if shutil.which("gcc") is None:
         pytest.skip("gcc is not installed (script/bootstrap test)")
     library = folder / "disk.so"
-    command = ["gcc", "-shared", "-fPIC", "-O2", "-Wall", "-Werror", "-o", library, SOURCE, "-ldl"]
-    subprocess.run(command, check=True)
+    command = ["gcc", "-shared", "-fPIC", "-O2", "-Wall", "-Werror", "-o", str(library)]
+    subprocess.run([*command, str(SOURCE), "-ldl"], check=True)
     return library
 
 

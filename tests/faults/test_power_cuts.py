@@ -1,4 +1,4 @@
-"""Power cuts at every moment: nothing acknowledged is lost, and the controls show the test bites."""
+"""Power cuts at every moment: nothing acknowledged is lost, and weaker promises are caught."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ledger.entry import Entry
+from ledger.log.disk import RESERVE_BYTES
 from ledger.log.note import COSIGNATURE, ED25519, KeySigner
 from ledger.log.store import BootFacts, LogStore
 
@@ -69,5 +70,12 @@ def create(path: str | Path = ":memory:", **more: int) -> LogStore:
     return LogStore.create(path, origin=ORIGIN, signer=SIGNER, genesis={}, boot=BOOT, **more)
 
 
-def reopen(path: Path, boot: BootFacts = BOOT, cosigned: Sequence[bytes] = ()) -> LogStore:
-    return LogStore.open(path, signer=SIGNER, boot=boot, cosigned=cosigned)
+def reopen(
+    path: Path,
+    boot: BootFacts = BOOT,
+    cosigned: Sequence[bytes] = (),
+    reserve_bytes: int = RESERVE_BYTES,
+) -> LogStore:
+    return LogStore.open(
+        path, signer=SIGNER, boot=boot, cosigned=cosigned, reserve_bytes=reserve_bytes
+    )
