@@ -296,7 +296,12 @@ class PositionView:
 
 @dataclass(frozen=True, slots=True)
 class TerminalStatus:
-    """The terminal as ``redcard status`` prints it."""
+    """The terminal as ``redcard status`` prints it.
+
+    Attributes:
+        fault: why the ledger cannot be written, empty if it can.
+        problems: what else hinders it, a sentence each: no CA keys, offers that do not parse.
+    """
 
     ledger: str
     terminal: str
@@ -312,6 +317,7 @@ class TerminalStatus:
     offers: int = 0
     cards: int = 0
     snapshot_version: int = 0
+    problems: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ from sync.roster_delta import apply_delta
 from sync.snapshot import SnapshotStore
 from sync.state import SyncState
 from sync.transport import HttpTransport, Transport
+from terminal import views
 from terminal.clock import Clock
 from terminal.corrections import Corrections
 from terminal.courier import Courier
@@ -175,6 +176,14 @@ class _Held:
         """Signs with the ledger's key."""
         return self.keys.sign(LEDGER_KEY, message)
 
+    def problems(self) -> list[str]:
+        """What hinders the terminal beside ledger and link."""
+        found = [self.installer.problem] if self.installer.problem else []
+        broken = views.broken(self.facts.installed)
+        if broken:
+            found.append(f"offers that fail validation (O10): {', '.join(broken)}")
+        return found
+
     def new_nonce(self) -> str:
         """A fresh ULID by the terminal's time."""
         return new_ulid(self.facts.time.now().now_ms)
@@ -258,6 +267,7 @@ def _assemble(held: _Held, readers: Sequence[CardReader]) -> TerminalService:
             present=_presenter(held),
             new_nonce=held.new_nonce,
             verdicts=_Verdicts(held.server.state).by_seq,
+            problems=held.problems,
             closing=_closing(held.server, source),
         ),
         [Position(position, changed) for position in config.positions],

@@ -86,8 +86,8 @@ class Courier:
         return self._progress
 
     def start(self) -> None:
-        """Begins to travel; without a server there is nowhere to go."""
-        if self.client is None or self._thread is not None:
+        """Begins to travel; without a server it only sees to it that a failed ledger recovers."""
+        if self._thread is not None:
             return
         self._thread = threading.Thread(target=self._run, name="courier", daemon=True)
         self._thread.start()
@@ -175,7 +175,8 @@ class Courier:
         random = SystemRandom()
         while not self._stopping.is_set():
             try:
-                self.sync_now()
+                if self.client is not None:
+                    self.sync_now()
                 with self._writer.turn:
                     # A ledger that failed is opened again also while nobody taps.
                     self._writer.ready  # noqa: B018 - asking is what tries recovery

@@ -72,7 +72,7 @@ class Installer:
         self._generation = 0
         self._files: Mapping[str, TargetFile] = {}
         self.schemes: Sequence[CardScheme] = ()
-        self.problem = ""
+        self.problem = "no snapshot has been pulled yet; run `redcard sync pull`"
 
     def install(self) -> bool:
         """Puts the newest generation in force; returns whether anything but its age changed.

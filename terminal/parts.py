@@ -31,6 +31,7 @@ class Parts:
         present: authenticates a powered card.
         new_nonce: a fresh ULID.
         verdicts: the server's newest judgement of each entry that it has judged.
+        problems: what hinders the terminal beside ledger and link, a sentence each.
         closing: what to close after the ledger.
     """
 
@@ -51,4 +52,5 @@ class Parts:
     present: Callable[[CardConnection], Presented]
     new_nonce: Callable[[], str]
     verdicts: Callable[[], Mapping[int, str]]
+    problems: Callable[[], Sequence[str]]
     closing: Sequence[Callable[[], None]] = ()

@@ -161,6 +161,11 @@ class Position:
             best = min(self._health.values(), key=lambda one: _ORDER[one.state])
             return ReaderShown(best.name, best.state.value, best.detail)
 
+    def readers(self) -> list[ReaderHealth]:
+        """The records of all readers seen at this position, by name."""
+        with self.lock:
+            return [self._health[name] for name in sorted(self._health)]
+
     def shown(self) -> tuple[Phase, int, TapAnswer | None]:
         """Phase, when it began, and the answer shown."""
         with self.lock:

@@ -206,7 +206,7 @@ class TerminalService:
             now,
             parts.courier.progress,
         )
-        healths = [reader.health for reader in parts.readers]
+        healths = [one for held in self._positions.values() for one in held.readers()]
         return TerminalStatus(
             ledger=parts.ledger,
             terminal=parts.name,
@@ -222,6 +222,7 @@ class TerminalService:
             offers=len(installed.catalogue.offers),
             cards=len(installed.cards),
             snapshot_version=installed.version,
+            problems=tuple(parts.problems()),
         )
 
     # What is asked of it.

@@ -7,8 +7,10 @@ as shown when its page says so or the next answer takes its place.
 from __future__ import annotations
 
 import logging
+import time
 from concurrent.futures import CancelledError
 from concurrent.futures import TimeoutError as FutureTimeout
+from dataclasses import replace
 from typing import Final
 
 from ledger.codes import Outcome
@@ -93,7 +95,8 @@ class TapDesk:
         """
         session = position.session(self._parts.facts.time.now().boot_ms)
         if session is not None:
-            return session.presented
+            # The clerk has taken their time since the card answered; ours begins now.
+            return replace(session.presented, answered_ns=time.perf_counter_ns())
         try:
             if not order.simulate and self._parts.flow.recorded(order.nonce) is not None:
                 return ABSENT
