@@ -98,3 +98,10 @@ def plain_cmac(key: bytes, m: bytes) -> bytes:
 def test_wrong_lengths(key: int, m: int) -> None:
     with pytest.raises(SecretInvalid):
         diversify_aes128(bytes(key), bytes(m))
+
+
+def test_an_input_of_thirty_one_bytes_needs_no_padding() -> None:
+    """The other subkey: two whole blocks (AN10922, 2.2, and SP 800-38B, 6.2)."""
+    assert diversify_aes128(bytes(16), bytes(31)) == plain_cmac(bytes(16), bytes(31))
+    other = bytes(30) + b"\x80"
+    assert diversify_aes128(bytes(16), other) != diversify_aes128(bytes(16), bytes(30))

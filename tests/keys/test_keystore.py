@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keys import age
+from keys import age, operations
 from keys.errors import (
     DecryptionFailed,
     KeyExists,
@@ -114,6 +114,13 @@ def test_what_it_cannot_open_is_one_declared_error(store: KeyStore, damage: str)
     }[damage]
     with pytest.raises(DecryptionFailed):
         store.decrypt("server", changed)
+
+
+def test_a_blob_beyond_all_bounds(store: KeyStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(operations, "BLOB_MAX_BYTES", 100)
+    store.generate("server", KeyKind.X25519)
+    with pytest.raises(DecryptionFailed, match="exceeds 100"):
+        store.decrypt("server", bytes(101))
 
 
 def test_names_are_sorted_and_erased_keys_are_gone(store: KeyStore) -> None:

@@ -55,6 +55,7 @@ def test_uid_only_where_it_is_in_the_list_and_over_the_air(world: TestCa) -> Non
         identify(Wire(Tag(b"\x01\x02\x03\x04", Interface.CONTACT)), [Uid()], context())
     with pytest.raises(CardNotSupported):
         identify(Wire(tag), [], context())
+    assert (Uid().name, UnionPay(None).name) == ("uid", "unionpay")
     assert "identification" in Uid().strength
 
 

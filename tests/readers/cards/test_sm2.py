@@ -91,6 +91,43 @@ def test_coordinates_beyond_the_field() -> None:
     assert not sm2.on_curve(prime.to_bytes(32) + prime.to_bytes(32))
 
 
+def made_by(private: int, secret: int) -> tuple[bytes, bytes]:
+    """A key and its signature of MESSAGE, by the formulas of GB/T 32918.2, 6.1."""
+
+    def point(factor: int) -> tuple[int, int]:
+        x, y, z = sm2._sum_of_products(factor, sm2._BASE, 0, sm2._BASE)
+        inverse = pow(z, -1, sm2._P)
+        return x * inverse**2 % sm2._P, y * inverse**3 % sm2._P
+
+    key = b"".join(value.to_bytes(32) for value in point(private))
+    digest = int.from_bytes(sm2.sm3(sm2._prefix(key, sm2.DEFAULT_IDENTITY) + MESSAGE))
+    r = (digest + point(secret)[0]) % ORDER
+    s = pow(1 + private, -1, ORDER) * (secret - r * private) % ORDER
+    return key, r.to_bytes(32) + s.to_bytes(32)
+
+
+@pytest.mark.parametrize("private", [1, 2, 3, ORDER - 2])
+def test_keys_next_to_the_base_point(private: int) -> None:
+    """Where adding meets equal and opposite points."""
+    key, signature = made_by(private, 0x1234567)
+    sm2.verify(key, MESSAGE, signature, FAILURE)
+    with pytest.raises(AuthenticationFailed):
+        sm2.verify(key, MESSAGE + b"x", signature, FAILURE)
+
+
+def test_the_opposite_of_the_base_point_signs_nothing() -> None:
+    """For this key s * G + t * P can be the point at infinity."""
+    negative = (sm2._P - sm2._GY).to_bytes(32)
+    key = sm2._GX.to_bytes(32) + negative
+    assert sm2.on_curve(key)
+    for r in (0, 1, 5):
+        with pytest.raises(AuthenticationFailed):
+            sm2.verify(key, MESSAGE, r.to_bytes(32) + (7).to_bytes(32), FAILURE)
+    assert sm2._sum_of_products(7, sm2._BASE, 7, (sm2._GX, sm2._P - sm2._GY, 1))[2] == 0
+    assert sm2._affine_x(sm2._INFINITY) is None
+    assert sm2._double(sm2._INFINITY)[2] == 0
+
+
 def test_an_identity_that_is_too_long() -> None:
     with pytest.raises(ValueError, match="8191"):
         sm2.verify(KEY, MESSAGE, SIGNATURE, FAILURE, identity=bytes(8192))
@@ -164,6 +201,7 @@ class SmCard:
             "form": 0x15,
             "number": b"",
             "static_signed": None,
+            "sda": b"",
         }
         if change is not None:
             change(made)
@@ -174,7 +212,7 @@ class SmCard:
         self.records = [
             made["static"],
             tlv.encode(0x8F, b"\x57") + tlv.encode(0x90, certificate),
-            tlv.encode(0x9F46, icc_certificate),
+            tlv.encode(0x9F46, icc_certificate) + made["sda"],
         ]
 
     def process(self, command: bytes) -> bytes:
@@ -182,7 +220,7 @@ class SmCard:
         if apdu.ins == 0xA4:
             return tlv.encode(0x6F, tlv.encode(0x84, apdu.data + b"\x01\x01\x01")) + b"\x90\x00"
         if apdu.ins == 0xA8:
-            aip = b"\x60\x00" if not self.made.get("sda") else b"\x40\x00"
+            aip = b"\x40\x00" if self.made["sda"] else b"\x60\x00"
             return tlv.encode(0x80, aip + bytes.fromhex("0801030108010301")[:4]) + b"\x90\x00"
         if apdu.ins == 0xB2:
             return tlv.encode(0x70, self.records[apdu.p1 - 1]) + b"\x90\x00"
@@ -228,7 +266,8 @@ def put(**changes: Any) -> Change:
         (put(number=b"old!"), Failure.DYNAMIC_SIGNATURE_HASH),
         (put(form=0x05), Failure.DYNAMIC_SIGNATURE),
         (put(static_signed=b"other"), Failure.ICC_CERTIFICATE),
-        (put(sda=True), Failure.MISSING_DATA),
+        (put(sda=tlv.encode(0x50, b"A")), Failure.MISSING_DATA),
+        (put(sda=tlv.encode(0x93, bytes(67))), Failure.STATIC_SIGNATURE),
         (lambda m: m.update(icc=m["icc"][:11] + b"\x04\x14" + m["icc"][13:]), Failure.ICC_EXPIRED),
         (lambda m: m.update(icc=m["icc"][:2] + b"\x00" + m["icc"][3:]), Failure.PAN_MISMATCH),
         (lambda m: m.update(icc=b"\x04" + m["icc"][1:]), Failure.ICC_CERTIFICATE),

@@ -330,14 +330,21 @@ def test_answers_that_no_card_may_give(world: TestCa, instruction: int, answer: 
         tap(virtual, world)
 
 
-@pytest.mark.parametrize("instruction", [0xA8, 0xB2, 0x88])
-def test_a_tag_with_two_values(world: TestCa, instruction: int) -> None:
-    """A second account number hidden in another record is not simply ignored."""
-    virtual = card(world, Interface.CONTACT)
-    inner = bytes.fromhex("5F3401019F0702FF01")
-    answer = bytes((0x70, len(inner))) + inner + b"\x90\x00"
-    with pytest.raises(CardUnreadable):
-        tap(Hostile(virtual, instruction, answer), world)
+@pytest.mark.parametrize("interface", BOTH)
+@pytest.mark.parametrize("tag", ["5A08" + OTHER_PAN, "5F3401" + "02", "5F2403" + "301231"])
+def test_a_tag_with_two_values(world: TestCa, interface: Interface, tag: str) -> None:
+    """A second account number or date in an unsigned record is not simply passed over."""
+    virtual = card(world, interface)
+    inner = bytes.fromhex(tag)
+    conflicting = bytes((0x70, len(inner))) + inner
+
+    class Meddled(Wire):
+        def transmit(self, command: bytes) -> tuple[bytes, int]:
+            answer, sw = super().transmit(command)
+            return (conflicting if command[:4].hex() == "00b20224" else answer), sw
+
+    with pytest.raises(CardUnreadable, match="comes with two values"):
+        UnionPay(ca_keys(world)).authenticate(Meddled(virtual), context())
 
 
 def frames(trace: TracebackType | None) -> list[str]:

@@ -63,6 +63,8 @@ def test_it_keeps_the_order_of_commands(world: TestCa, interface: Interface) -> 
     assert virtual.process(bytes.fromhex("00B2017C00")) == b"\x6a\x83"
     assert virtual.process(bytes.fromhex("00B2011300")) == b"\x6a\x86"
     assert virtual.process(bytes.fromhex("00B2011400"))[-2:] == b"\x90\x00"
+    if interface is Interface.CONTACT:
+        assert virtual.process(bytes.fromhex("00880000020102")) == b"\x67\x00"
     virtual.power_off()
     assert virtual.process(bytes.fromhex("00B2011400")) == b"\x69\x85"
 

@@ -9,10 +9,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from readers.cards.emv import IccKey, verify_combined_signature, verify_dynamic_signature
+from readers.cards.emv import (
+    IccKey,
+    IssuerKey,
+    Pan,
+    RsaKey,
+    Sm2Key,
+    SmIssuerKey,
+    read_issuer_certificate,
+    read_sm_icc_key,
+    recover_icc_key,
+    recover_issuer_key,
+    verify_combined_signature,
+    verify_dynamic_signature,
+    verify_static_signature,
+)
 from readers.cards.emv.rsa import recover
 from readers.cards.errors import AuthenticationFailed, Failure
-from readers.virtual.authority import TestCa
+from readers.errors import CardUnreadable
+from readers.virtual.authority import Odd, TestCa, issuer_certificate, static_signature
 
 TERMINAL = b"\x01\x02\x03\x04"
 
@@ -73,6 +88,57 @@ def test_combined_data_one_byte_short(world: TestCa) -> None:
     signature = world.icc.apply(block(128, whole))
     data = verify_combined_signature(icc(world), signature, TERMINAL, b"")
     assert (data.information, data.cryptogram.hex()) == (0x40, "cc" * 8)
+
+
+@pytest.mark.parametrize(
+    ("size", "exponent_size", "said"),
+    [(63, 1, "63 bytes"), (249, 1, "249 bytes"), (100, 0, "exponent"), (100, 4, "exponent")],
+)
+def test_bounds_of_certified_keys(world: TestCa, size: int, exponent_size: int, said: str) -> None:
+    fields = bytes.fromhex("02 629999FF 1219 000001 01 01") + bytes((size, exponent_size))
+    with pytest.raises(AuthenticationFailed, match=said):
+        read_issuer_certificate(world.icc.public, world.icc.apply(block(128, fields)))
+
+
+def test_a_certified_modulus_that_is_even_or_starts_with_nought(world: TestCa) -> None:
+    today = date(2019, 1, 1)
+    for modulus in (b"\xc0" * 64, b"\x00" + b"\xc1" * 63):
+        made = issuer_certificate(world.ca, RsaKey(modulus, 3), identifier="629999", expires=today)
+        with pytest.raises(AuthenticationFailed, match="bounds"):
+            recover_issuer_key(
+                world.ca.public,
+                made.certificate,
+                made.remainder,
+                made.exponent,
+                pan=Pan(b"6299991234567893"),
+                today=today,
+            )
+
+
+def test_static_data_beyond_all_bounds(world: TestCa) -> None:
+    today, pan, huge = date(2019, 1, 1), Pan(b"6299991234567893"), bytes(65_537)
+    issuer = IssuerKey(world.issuer.public, "629999", today, b"\x00\x00\x01")
+    sm_issuer = SmIssuerKey(Sm2Key(bytes(64)), "629999", today, b"\x00\x00\x01")
+    with pytest.raises(CardUnreadable):
+        recover_icc_key(issuer, b"", b"", b"", huge, pan=pan, today=today)
+    with pytest.raises(CardUnreadable):
+        read_sm_icc_key(sm_issuer, b"", huge, pan=pan, today=today)
+    with pytest.raises(CardUnreadable):
+        verify_static_signature(issuer, b"", huge)
+
+
+def test_a_static_signature_with_another_hash(world: TestCa) -> None:
+    issuer = IssuerKey(world.issuer.public, "629999", date(2019, 1, 1), b"\x00\x00\x01")
+    assert verify_static_signature(issuer, static_signature(world.issuer, b"data"), b"data")
+    for odd in (Odd(form=0x05), Odd(hash_algorithm=0x07)):
+        with pytest.raises(AuthenticationFailed) as raised:
+            verify_static_signature(issuer, static_signature(world.issuer, b"data", odd), b"data")
+        assert raised.value.failure is Failure.STATIC_SIGNATURE
+
+
+def test_a_key_applies_to_whole_blocks_only(world: TestCa) -> None:
+    with pytest.raises(ValueError, match="127 bytes"):
+        world.icc.apply(bytes(127))
 
 
 @given(content=st.binary(min_size=2, max_size=106), form=st.integers(0, 255))
