@@ -8,7 +8,14 @@ from collections.abc import Iterator
 import pytest
 
 from readers.virtual.vpcd import Pcscd
-from tests.readers.stack import Stack, behind_pcscd, demand_pcscd, in_process, socket_reader
+from tests.readers.stack import (
+    Stack,
+    behind_pcscd,
+    behind_pn532,
+    demand_pcscd,
+    in_process,
+    socket_reader,
+)
 
 
 @pytest.fixture(scope="session")
@@ -30,14 +37,17 @@ def pcscd(_one_pcscd: Pcscd) -> Iterator[Pcscd]:
     params=[
         "in_process",
         "socket",
+        "nfc",
         pytest.param("pcscd", marks=pytest.mark.pcscd),
     ]
 )
 def stack(request: pytest.FixtureRequest) -> Iterator[Stack]:
-    """The same suite on three stacks."""
+    """The same suite on four stacks."""
     if request.param == "in_process":
         yield from in_process()
     elif request.param == "socket":
         yield from socket_reader()
+    elif request.param == "nfc":
+        yield from behind_pn532()
     else:
         yield behind_pcscd(request.getfixturevalue("pcscd"))

@@ -1,4 +1,4 @@
-"""What the reader suite stands on: a listener that remembers, test cards, and three stacks."""
+"""What the reader suite stands on: a listener that remembers, test cards, and four stacks."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ import pytest
 from readers.apdu import CommandApdu
 from readers.connection import CardConnection, Interface
 from readers.errors import ReaderError
+from readers.nfc import NfcReader
 from readers.pcsc import PcscReaders
 from readers.supervision import CardReader, ReaderHealth, ReaderState
 from readers.virtual.box import InProcessReader, VirtualCard
+from readers.virtual.pn532 import Pn532
 from readers.virtual.socket_reader import SocketReader
 from readers.virtual.vpcd import Pcscd, VpcdSlot, pcscd_available
 from tests.conftest import IN_CI
@@ -190,6 +192,17 @@ def socket_reader() -> Iterator[Stack]:
     )
     left.stop()
     right.stop()
+
+
+def behind_pn532() -> Iterator[Stack]:
+    chips = (Pn532(), Pn532())
+    left, right = (
+        NfcReader(chip.path, name, apdu_timeout_ms=APDU_TIMEOUT_MS)
+        for chip, name in zip(chips, ("Left", "Right"), strict=True)
+    )
+    yield Stack("nfc", ("Left", "Right"), chips, (left, right))
+    for chip in chips:
+        chip.close()
 
 
 def behind_pcscd(service: Pcscd) -> Stack:

@@ -1,0 +1,266 @@
+"""NFC readers with a PN532 on a serial port, by nfcpy. The one importer of nfc.
+
+Only nfcpy's chip driver and its ISO-DEP are used, never its ``connect`` loop: the field is
+polled here, a few times a second. What nfcpy logs at debug level are card frames; its loggers
+are kept above that.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import re
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from readers.apdu import split_response
+from readers.attendance import AttendedReader, PoweredCard, Presence, Sight, monotonic_ms
+from readers.connection import Interface
+from readers.errors import CardMute, CardRemoved, CardUnreadable, ReaderFault, ReaderMissing
+from readers.supervision import NowMs
+from readers.watchdog import Watchdog
+
+T = TypeVar("T")
+
+APDU_TIMEOUT_MS: Final = 5_000
+CHIP_TIMEOUT_MS: Final = 5_000
+POLL_MS: Final = 100
+#: nfcpy hands the path to a shell; nothing but a plain device path may reach it.
+_PATH: Final = re.compile(r"/dev/[A-Za-z0-9._/-]+")
+_ISO_DEP: Final = 0x20
+_RANDOM_UID: Final = 0x08
+
+
+class NfcReader(AttendedReader):
+    """A PN532 on a serial port, as a ``CardReader``.
+
+    Args:
+        path: device file, best the stable one under ``/dev/serial/by-id``.
+        name: the reader's name; the path if there is none.
+        apdu_timeout_ms: how long a card may take for one answer.
+        now_ms: clock for the health record.
+
+    Raises:
+        ReaderMissing: the path is no device path.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        name: str = "",
+        *,
+        apdu_timeout_ms: int = APDU_TIMEOUT_MS,
+        now_ms: NowMs = monotonic_ms,
+    ) -> None:
+        if not _PATH.fullmatch(path):
+            raise ReaderMissing(f"{path!r} is no device path such as /dev/serial/by-id/usb-NFC")
+        super().__init__(_NfcSlot(path, name or path, apdu_timeout_ms), now_ms=now_ms)
+
+
+class _NfcSlot:
+    """The driver's side of one chip."""
+
+    def __init__(self, path: str, name: str, apdu_timeout_ms: int) -> None:
+        self.name = name
+        self._path = path
+        self._apdu_timeout_ms = apdu_timeout_ms
+        self._frontend: Any = None
+        self._watchdog = Watchdog(f"NFC {name}")
+        self._awake = threading.Event()
+        self._arrival = 0
+        self._uid = b""
+
+    def open(self) -> None:
+        if not Path(self._path).exists():
+            raise ReaderMissing(f"{self._path} is not plugged in")
+        self._frontend = self._call(_open_chip, self._path)
+
+    def close(self) -> None:
+        frontend, self._frontend = self._frontend, None
+        if frontend is not None:
+            self._watchdog.end(lambda: _close_chip(frontend))
+        else:
+            self._watchdog.end()
+        self._watchdog = Watchdog(f"NFC {self.name}")
+
+    def wake(self) -> None:
+        self._awake.set()
+
+    def wait(self, seen: Sight | None, limit_ms: int) -> Sight:
+        end_ms = monotonic_ms() + limit_ms
+        while True:
+            sight = self._look()
+            if sight != seen or monotonic_ms() >= end_ms or self._awake.wait(POLL_MS / 1000):
+                self._awake.clear()
+                return sight
+
+    def connect(self) -> PoweredCard:
+        frontend = self._chip()
+        tag = self._call(_activate, frontend)
+        return _NfcCard(self, tag, self._apdu_timeout_ms)
+
+    def exchange(self, tag: Any, command: bytes, limit_ms: int) -> bytes:
+        """One exchange in the chip's thread; after ``TimeoutError`` the chip is opened anew."""
+        try:
+            return self._watchdog.call(_exchange, tag, command, limit_ms=limit_ms)
+        except TimeoutError:
+            self._hang_up()
+            raise
+
+    def holds_card(self) -> bool:
+        """Whether a card still answers in the field."""
+        return bool(self._call(_uids, self._chip()))
+
+    def _look(self) -> Sight:
+        uids = self._call(_uids, self._chip())
+        if len(uids) > 1:
+            return Sight(Presence.SEVERAL, self._arrival)
+        uid = uids[0] if uids else b""
+        if _other_card(self._uid, uid):
+            self._arrival += 1
+        self._uid = uid
+        return Sight(Presence.CARD if uid else Presence.EMPTY, self._arrival)
+
+    def _chip(self) -> Any:
+        if self._frontend is None:
+            self.open()
+        return self._frontend
+
+    def _call(self, function: Callable[..., T], *args: Any) -> T:
+        try:
+            return self._watchdog.call(function, *args, limit_ms=CHIP_TIMEOUT_MS)
+        except TimeoutError as error:
+            self._hang_up()
+            raise ReaderFault(f"the reader at {self._path} does not answer; replug it") from error
+
+    def _hang_up(self) -> None:
+        """Closes the port under the call that hangs, which ends it."""
+        frontend, self._frontend = self._frontend, None
+        if frontend is not None:
+            with contextlib.suppress(OSError, AttributeError, TypeError):
+                frontend.device.chipset.transport.tty.close()
+        self.close()
+
+
+class _NfcCard:
+    """One activated type 4 card."""
+
+    interface = Interface.CONTACTLESS
+
+    def __init__(self, slot: _NfcSlot, tag: Any, apdu_timeout_ms: int) -> None:
+        self._slot = slot
+        self._tag = tag
+        self._apdu_timeout_ms = apdu_timeout_ms
+        self._mute = False
+
+    def transmit(self, command: bytes) -> tuple[bytes, int]:
+        if self._mute:
+            raise CardMute("the card did not answer an earlier command")
+        try:
+            answer = self._slot.exchange(self._tag, command, self._apdu_timeout_ms)
+        except TimeoutError as error:
+            self._mute = True
+            raise CardMute("the card did not answer in time") from error
+        except CardRemoved:
+            if self._slot.holds_card():
+                self._mute = True
+                raise CardMute("the card stopped answering") from None
+            raise
+        return split_response(answer)
+
+    def close(self) -> None:
+        """The next look at the field ends the session."""
+
+
+def _other_card(old: bytes, new: bytes) -> bool:
+    """Whether two looks saw different things; a random number is a new one at every look."""
+    random = len(old) == len(new) == 4 and old[0] == new[0] == _RANDOM_UID
+    return old != new and not random
+
+
+def _open_chip(path: str) -> Any:
+    import nfc
+    from nfc.clf import pn532, transport
+
+    logging.getLogger("nfc").setLevel(logging.CRITICAL)  # set to INFO by the import itself
+    port = None
+    try:
+        port = transport.TTY(path)
+        device = pn532.init(port)
+    except OSError as error:
+        if port is not None:
+            port.close()
+        raise ReaderFault(f"no PN532 answers at {path}: {error.strerror or error}") from error
+    device._path = path  # noqa: SLF001 - nfcpy's own loader sets it too
+    frontend = nfc.ContactlessFrontend()
+    frontend.device = device
+    return frontend
+
+
+def _close_chip(frontend: Any) -> None:
+    with contextlib.suppress(OSError, AttributeError, TypeError):  # the port may be gone
+        frontend.close()
+
+
+def _uids(frontend: Any) -> list[bytes]:
+    """Identifiers of all type A cards in the field, or of one type B card (UM0701-02, 7.3.5)."""
+    import nfc.clf
+
+    chip = frontend.device.chipset
+    try:
+        frontend.device.mute()  # so that cards which were selected answer again
+        found = bytes(chip.command(0x4A, bytearray((2, 0)), timeout=1.0) or b"\x00")
+        if found[0]:
+            return _type_a_uids(found)
+        target = frontend.sense(nfc.clf.RemoteTarget("106B"))
+    except chip.Error as error:
+        raise ReaderFault(f"the reader's chip reports: {error}") from error
+    except OSError as error:
+        raise ReaderFault(f"the reader is gone: {error.strerror or error}") from error
+    return [] if target is None else [bytes(target.sensb_res[1:5])]
+
+
+def _type_a_uids(found: bytes) -> list[bytes]:
+    """Number, SENS_RES, SEL_RES, length and identifier of each; the second may be cut off."""
+    uids = []
+    at = 1
+    for _ in range(found[0]):
+        size = found[at + 4] if at + 4 < len(found) else 0
+        uids.append(found[at + 5 : at + 5 + size] or b"?")
+        at += 5 + size
+    return uids
+
+
+def _activate(frontend: Any) -> Any:
+    import nfc.clf
+    from nfc.tag import tt4
+
+    try:
+        target = frontend.sense(nfc.clf.RemoteTarget("106A"), nfc.clf.RemoteTarget("106B"))
+        if target is None:
+            raise CardRemoved("the card left before it was selected")
+        if target.sel_res is not None and not target.sel_res[0] & _ISO_DEP:
+            raise CardUnreadable("a card without a processor cannot prove itself")
+        return tt4.activate(frontend, target)
+    except nfc.clf.CommunicationError as error:
+        raise CardRemoved("the card left while it was selected") from error
+    except OSError as error:
+        raise ReaderFault(f"the reader is gone: {error.strerror or error}") from error
+    except IndexError as error:  # nfcpy expects every byte of the answer to select
+        raise CardUnreadable("the card's answer to select is too short") from error
+
+
+def _exchange(tag: Any, command: bytes) -> bytes:
+    import nfc.clf
+    from nfc.tag import TagCommandError
+
+    try:
+        return bytes(tag.transceive(bytearray(command)))
+    except (TagCommandError, nfc.clf.CommunicationError) as error:
+        raise CardRemoved("the card left during an exchange; its outcome is unknown") from error
+    except OSError as error:
+        raise ReaderFault(f"the reader is gone: {error.strerror or error}") from error
+    except (IndexError, AttributeError, TypeError) as error:  # the port was closed under it
+        raise ReaderFault("the exchange was broken off") from error

@@ -1,0 +1,241 @@
+"""The PN532 on a pseudo terminal and the driver on nfcpy, byte by byte and fault by fault."""
+
+from __future__ import annotations
+
+import logging
+import os
+import pty
+import select
+import tty
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from readers.errors import CardRemoved, ReaderMissing
+from readers.nfc import NfcReader, _other_card, _type_a_uids
+from readers.supervision import ReaderState
+from readers.virtual import pn532_frames as frames
+from readers.virtual.box import Faults, FaultyCard
+from readers.virtual.isodep import EXTENSIONS_MAX, IsoDepTarget
+from readers.virtual.pn532 import Pn532
+from readers.virtual.pn532_frames import FrameReader, Kind
+from tests.readers.stack import PATIENCE_S, Recorder, TestCard, echo
+
+
+@given(st.lists(st.binary(min_size=1, max_size=265), max_size=4), st.integers(1, 400))
+def test_frames_are_found_in_a_stream(bodies: list[bytes], piece: int) -> None:
+    stream = b"\x55\x55\x00\x00" + b"".join(map(frames.encode, bodies)) + frames.ACK + frames.NACK
+    reader = FrameReader()
+    found = []
+    for at in range(0, len(stream), piece):
+        found += reader.feed(stream[at : at + piece])
+    assert found == [*((Kind.BODY, body) for body in bodies), (Kind.ACK, b""), (Kind.NACK, b"")]
+
+
+@given(st.lists(st.binary(max_size=60), max_size=8))
+def test_finding_frames_is_total(chunks: list[bytes]) -> None:
+    reader = FrameReader()
+    for chunk in chunks:
+        for kind, body in reader.feed(chunk):
+            assert (kind is Kind.BODY) == bool(body)
+
+
+def test_broken_frames_are_noticed_and_long_ones_refused() -> None:
+    sound = frames.encode(b"\xd4\x02")
+    assert sound.hex() == "0000ff02fed4022a00"
+    for at in (4, 5):
+        broken = bytearray(sound)
+        broken[at] ^= 1
+        assert FrameReader().feed(bytes(broken))[0][0] is Kind.BROKEN
+    for size in (0, 266):
+        with pytest.raises(ValueError, match=f"of {size} bytes"):
+            frames.encode(bytes(size))
+
+
+@given(st.lists(st.binary(max_size=20), max_size=6))
+def test_a_card_survives_every_frame(sent: list[bytes]) -> None:
+    target = IsoDepTarget(TestCard())
+    for frame in sent:
+        try:
+            answer = target.answer(frame)
+        except CardRemoved:
+            return
+        assert answer is None or answer
+
+
+@pytest.mark.parametrize("frame_bytes", [16, 64, 256])
+def test_long_commands_and_answers_go_in_blocks(frame_bytes: int) -> None:
+    target = IsoDepTarget(TestCard(), frame_bytes)
+    ats = target.answer(b"\xe0\x20")  # a reader of 32 bytes
+    assert ats is not None
+    assert len(ats) == ats[0]
+    command, number, data = echo(bytes(range(200))), 0, b""
+    block: bytes | None = None
+    for at in range(0, len(command), 13):
+        more = 0x10 if at + 13 < len(command) else 0
+        block = target.answer(bytes((0x02 | more | number,)) + command[at : at + 13])
+        assert block is not None
+        if more:
+            assert block == bytes((0xA2 | number,))
+            # the reader has not heard it and asks again (rule 11)
+            assert target.answer(bytes((0xB2 | number,))) == block
+        number ^= 1
+    while True:
+        assert block is not None
+        assert len(block) <= 32 - 2
+        data += block[1:]
+        if not block[0] & 0x10:
+            break
+        block = target.answer(bytes((0xA2 | number,)))
+        assert block is not None
+        assert target.answer(bytes((0xB2 | block[0] & 1,))) == block
+        number ^= 1
+    assert data == bytes(range(200)) + b"\x90\x00"
+    assert target.answer(b"\xc2") == b"\xc2"
+    assert target.answer(b"\xd0\x11\x00") == b"\xd0"
+
+
+def test_a_card_that_needs_time_asks_for_it_and_gives_up_at_last() -> None:
+    card = FaultyCard(TestCard(), Faults(mute_at=1))
+    target = IsoDepTarget(card)
+    assert target.answer(b"\xf2\x01") is None  # nothing is under way
+    asked = 0
+    frame = target.answer(b"\x02\x80\xee\x00\x00")
+    while frame is not None:
+        assert frame == b"\xf2\x01"
+        asked += 1
+        frame = target.answer(frame)
+    assert asked == EXTENSIONS_MAX
+    card.power_off()
+
+
+@pytest.fixture
+def chip() -> Iterator[Pn532]:
+    chip = Pn532()
+    yield chip
+    chip.close()
+
+
+def _ask(chip: Pn532, sent: bytes) -> list[tuple[Kind, bytes]]:
+    end = os.open(chip.path, os.O_RDWR | os.O_NOCTTY)
+    reader = FrameReader()
+    found: list[tuple[Kind, bytes]] = []
+    try:
+        os.write(end, sent)
+        while not any(kind is not Kind.ACK for kind, _ in found):
+            assert select.select([end], [], [], PATIENCE_S)[0]
+            found += reader.feed(os.read(end, 4096))
+    finally:
+        os.close(end)
+    return found
+
+
+def test_the_chip_speaks_as_its_manual_says(chip: Pn532) -> None:
+    def said(command: str) -> str:
+        kinds = _ask(chip, frames.encode(bytes.fromhex(command)))
+        assert [kind for kind, _ in kinds] == [Kind.ACK, Kind.BODY]
+        return kinds[1][1].hex()
+
+    assert said("D402") == "d50332010607"
+    assert said("D4000011") == "d501" + "0011"  # line test
+    assert said("D4066339") == "d50726"  # no card has answered
+    assert said("D4086302A5") == "d509"
+    assert said("D4066302") == "d507a5"
+    assert said("D44A0100") == "d54b00"
+    assert said("D442E080") == "d54301"  # nobody there
+    chip.insert(TestCard())
+    assert said("D44A0103") == "d54b00"  # type B finds nothing
+    assert said("D41210") == "d513"
+    listed = said("D44A0100")
+    assert listed.startswith("d54b0101000420" + "04" + "04")
+    assert listed.endswith("0678" + "80" + "80" + "02" + "80")  # the ATS, with its history
+    assert said("D4400100A4040004544553540000"[:-2]) == "d541009000"
+    assert said("D4400100A4040001AA") == "d541006a82"
+    assert said("D45201") == "d55300"
+    assert said("D4FF") == "7f"
+    assert _ask(chip, frames.encode(b"\xd5\x02")) == [(Kind.BODY, b"\x7f")]
+    broken = bytearray(frames.encode(bytes.fromhex("D402")))
+    broken[-2] ^= 1
+    assert _ask(chip, bytes(broken)) == [(Kind.NACK, b"")]
+
+
+def test_several_cards_in_the_field(chip: Pn532) -> None:
+    reader, seen = NfcReader(chip.path, "N"), Recorder()
+    chip.insert(TestCard())
+    chip.insert(TestCard())
+    reader.start(seen)
+    try:
+        seen.wait_event("several")
+        chip.remove()
+        seen.wait_state("N", ReaderState.READY)
+        chip.insert(TestCard())
+        assert seen.wait_results() == [(b"", 0x9000)]
+    finally:
+        reader.stop()
+
+
+def test_a_reader_that_is_unplugged_while_it_works() -> None:
+    chip = Pn532()
+    reader, seen = NfcReader(chip.path), Recorder()
+    assert reader.name == chip.path
+    reader.start(seen)
+    try:
+        seen.wait_state(chip.path, ReaderState.READY)
+        chip.insert(TestCard())
+        seen.wait_results()
+        chip.close()
+        seen.wait_event("removed")
+        seen.wait_until(chip.path, {ReaderState.ABSENT, ReaderState.FAULT})
+    finally:
+        reader.stop()
+
+
+def test_a_port_without_a_chip_behind_it() -> None:
+    master, slave = pty.openpty()
+    tty.setraw(slave)
+    reader, seen = NfcReader(os.ttyname(slave), "N"), Recorder()
+    reader.start(seen)
+    try:
+        assert "no PN532 answers" in seen.wait_state("N", ReaderState.FAULT).detail
+    finally:
+        reader.stop()
+        os.close(master)
+        os.close(slave)
+
+
+def test_a_path_that_is_not_there_and_one_that_is_no_path() -> None:
+    reader, seen = NfcReader("/dev/serial/by-id/nothing", "N"), Recorder()
+    reader.start(seen)
+    try:
+        assert "not plugged in" in seen.wait_state("N", ReaderState.ABSENT).detail
+    finally:
+        reader.stop()
+    for path in ("/dev/pts/1; reboot", "/dev/$(x)", "/etc/passwd", ""):
+        with pytest.raises(ReaderMissing):
+            NfcReader(path)
+
+
+def test_no_card_data_reaches_the_log(chip: Pn532, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    seen = Recorder(lambda connection: connection.transmit(echo(b"6222020000000000")))
+    reader = NfcReader(chip.path, "N")
+    reader.start(seen)
+    try:
+        chip.insert(TestCard())
+        seen.wait_results()
+    finally:
+        reader.stop()
+    assert b"6222020000000000".hex() not in caplog.text.lower()
+
+
+def test_random_identifiers_are_no_other_card() -> None:
+    assert _other_card(b"", bytes.fromhex("04112233"))
+    assert _other_card(bytes.fromhex("04112233"), bytes.fromhex("04112234"))
+    assert not _other_card(bytes.fromhex("08112233"), bytes.fromhex("08998877"))
+    assert _other_card(bytes.fromhex("08112233"), b"")
+    assert _type_a_uids(bytes.fromhex("020100042004AABBCCDD0200042004")) == [
+        bytes.fromhex("AABBCCDD"),
+        b"?",
+    ]
