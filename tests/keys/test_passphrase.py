@@ -200,7 +200,7 @@ def test_a_folder_in_place_of_the_file(tmp_path: Path) -> None:
 def test_a_system_without_posix_modes(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Windows has no modes to check and cannot flush a folder; the rest is the same."""
     path.chmod(0o644)
-    monkeypatch.setattr(module.os, "name", "nt")
+    monkeypatch.setattr(os, "name", "nt")
     store = PassphraseKeyStore(path, b"right")
     store.generate("new", "hmac")
     monkeypatch.undo()
