@@ -8,7 +8,6 @@ from ledger.errors import OfferInvalid
 from ledger.rules import values
 from ledger.rules.offer import (
     CAP_DEFAULT_UNITS,
-    MINUTE_MS,
     Booking,
     Eligibility,
     Evidence,
@@ -84,7 +83,7 @@ def offer(source: Source) -> Offer:
         eligibility=_eligibility(source.get("eligibility")),
         limits=tuple(values.each(source.get("limits"), "limits", _limit)),
         interval_ms=_interval(source),
-        re_entry_ms=values.integer(source, "re_entry_minutes", default=0) * MINUTE_MS,
+        re_entry_ms=values.minutes(source, "re_entry_minutes"),
         stock=stock,
         member_price_fen=_optional(source, "member_price_fen"),
         list_price_fen=_optional(source, "list_price_fen"),
@@ -92,7 +91,7 @@ def offer(source: Source) -> Offer:
         companions_max=companions_max,
         companions_rule=companions_rule,
         evidence=tuple(values.each(source.get("evidence"), "evidence", _evidence)),
-        tolerance_ms=values.integer(source, "tolerance_minutes", default=0) * MINUTE_MS,
+        tolerance_ms=values.minutes(source, "tolerance_minutes"),
         offline=values.word(OfflineMode, source, "offline", default_mode),
         cap=values.integer(source, "cap", default=CAP_DEFAULT_UNITS),
         home_venue=values.flag(source, "home_venue"),
@@ -251,7 +250,7 @@ def _companions(value: object) -> tuple[int, str]:
 def _interval(source: Source) -> int:
     if "interval" in source:
         return values.duration(source["interval"], "interval")
-    return values.integer(source, "interval_minutes", default=0) * MINUTE_MS
+    return values.minutes(source, "interval_minutes")
 
 
 def _optional(source: Source, name: str) -> int | None:
@@ -267,7 +266,7 @@ def _discount(source: Source) -> int | None:
 
 def _status(source: Source) -> bool:
     value = source.get("status", "active")
-    if value not in {"active", "suspended"}:
+    if value not in ("active", "suspended"):
         raise OfferInvalid("must be active or suspended", field="status")
     return value == "suspended"
 

@@ -17,6 +17,9 @@ _Word = TypeVar("_Word", bound=StrEnum)
 _Item = TypeVar("_Item")
 
 INTEGER_MAX: Final = 2**53 - 1
+#: No instant of an offer lies beyond, so that calendars never run out: the year 9000.
+INSTANT_MAX_MS: Final = 221_845_132_800_000
+DURATION_MAX_MS: Final = 3660 * DAY_MS
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _IDENTIFIER: Final = re.compile(r"[^\x00-\x20\x7f]{1,64}\Z")
@@ -88,7 +91,9 @@ def instant(value: object, path: str) -> int:
         except ValueError:
             moment = None
         if moment is not None and moment.tzinfo is not None:
-            return (moment - _EPOCH) // (_EPOCH.resolution * 1000)
+            found = (moment - _EPOCH) // (_EPOCH.resolution * 1000)
+            if 0 <= found <= INSTANT_MAX_MS:
+                return found
     raise OfferInvalid("must be a date and time with an offset, RFC 3339", field=path)
 
 
@@ -97,7 +102,18 @@ def duration(value: object, path: str) -> int:
     match = _DURATION.match(value) if isinstance(value, str) else None
     if match is None:
         raise OfferInvalid("must be a whole number and s, m, h or d, like 180m", field=path)
-    return int(match[1]) * _UNIT_MS[match[2]]
+    return _bounded(int(match[1]) * _UNIT_MS[match[2]], path)
+
+
+def minutes(source: Source, name: str) -> int:
+    """A whole number of minutes as milliseconds, 0 when absent."""
+    return _bounded(integer(source, name, default=0) * MINUTE_MS, name)
+
+
+def _bounded(duration_ms: int, path: str) -> int:
+    if duration_ms > DURATION_MAX_MS:
+        raise OfferInvalid("must be at most 3660 days", field=path)
+    return duration_ms
 
 
 def clock_window(value: object, path: str) -> Hours:

@@ -250,7 +250,7 @@ def test_the_fold_does_not_depend_on_the_order_of_arrival(plan: Any, chance: Any
     for name in "ab":
         one = offer(id=name)
         view = straight.view(MEMBER.ref, one)
-        assert view == shuffled.view(MEMBER.ref, one)
+        assert list(view.uses) == list(shuffled.view(MEMBER.ref, one).uses)
         live = [
             int(str(entry["quantity"]))
             for entry in entries
