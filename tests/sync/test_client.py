@@ -6,18 +6,19 @@ from pathlib import Path
 
 import pytest
 
+from ledger.log.checkpoint import cosign
 from ledger.log.merkle import Frontier
 from sync.admission import LedgerState
 from sync.client import Client
 from sync.envelope import decode_receipts
-from sync.errors import EnvelopeInvalid, StateFault
+from sync.errors import EnvelopeInvalid, StateFault, Unreachable
 from sync.feed import Judgement
 from sync.protocol import Problem, encode_problem, encode_size
 from sync.state import SyncState
 from sync.transport import MemoryTransport, Request, Response
 from sync.uplink import PushResult, SyncStatus
 from tests.sync.memory_server import MemoryServer
-from tests.sync.signed_log import SignedLog, key, ledger_name
+from tests.sync.signed_log import WITNESS, SignedLog, key, ledger_name
 
 
 @dataclass
@@ -277,6 +278,37 @@ def test_a_receipt_by_another_key_or_for_another_ledger_confirms_nothing(
     assert one.state.receipts() == []
 
 
+def test_a_receipt_for_other_entries_confirms_nothing(server: MemoryServer, one: Terminal) -> None:
+    other = one.log.copy_at(2)
+    other.grow(1, word="other")
+    forged = cosign(other.notes[3], WITNESS, 1_777_000_000)
+    one.transport._answer = lambda _request: Response(200, {}, forged)
+    result = one.client.push()
+    assert (result.status, result.pending) == (SyncStatus.UNVERIFIED, 3)
+    assert "other entries" in result.detail
+    assert one.state.receipts() == []
+
+
+def test_going_back_is_remembered_when_the_refill_breaks_off(
+    server: MemoryServer, one: Terminal
+) -> None:
+    empty = server.backup()
+    one.client.push()
+    server.restore(empty)
+    one.log.grow(1)
+
+    def breaks_off(request: Request) -> Response:
+        if server.requests > asked:
+            raise Unreachable("cut")
+        return server(request)
+
+    asked = server.requests
+    one.transport._answer = breaks_off
+    assert one.client.push().status is SyncStatus.OFFLINE
+    assert one.client.status().pending == 4
+    assert len(one.state.receipts()) == 1
+
+
 def test_a_receipt_for_less_than_was_sent_confirms_nothing_new(
     server: MemoryServer, one: Terminal
 ) -> None:
@@ -413,6 +445,17 @@ def test_an_unreachable_server_leaves_no_receipt_file(
     result = one.client.import_(tmp_path / "file")
     assert (result.status, result.written) == (SyncStatus.OFFLINE, None)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_an_older_revision_never_replaces_a_newer_judgement(one: Terminal) -> None:
+    one.state.add_judgements([Judgement(1, 5, "duplicate")], 5, 9)
+    one.state.add_judgements([Judgement(1, 3, "accepted"), Judgement(2, 4, "accepted")], 4, 8)
+    assert [(j.seq, j.revision, j.verdict) for j in one.state.judgements()] == [
+        (1, 5, "duplicate"),
+        (2, 4, "accepted"),
+    ]
+    assert one.state.number("judgements") == 5
+    assert one.client.signed_ms() == 9
 
 
 def test_the_sync_database_belongs_to_one_ledger(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from sync.errors import RosterInvalid
 from sync.roster import HEADER, STATUSES, Roster, RosterEntry, card_bytes
 from sync.roster_build import Built, build_roster
+from sync.roster_delta import HEADER as DELTA_HEADER
 from sync.roster_delta import apply_delta, make_delta
 
 
@@ -211,6 +212,19 @@ def test_a_delta_fits_one_roster_only_and_applies_whole(tmp_path: Path) -> None:
             apply_delta(tmp_path / "one", tmp_path / "bad", tmp_path / "made")
     with pytest.raises(RosterInvalid, match="leads from"):
         apply_delta(tmp_path / "two", tmp_path / "delta", tmp_path / "made")
+    assert not (tmp_path / "made").exists()
+
+
+def test_a_delta_that_changes_one_record_twice_is_refused(tmp_path: Path) -> None:
+    one = {hashed(n): RosterEntry("active") for n in range(9)}
+    first = build(tmp_path / "one", one)
+    tables = b'{"card_key_id":"k1","places":[],"tagsets":[],"profiles":[]}'
+    # Twice the status of record 5, and record 7 gone: the count would come out right.
+    changes = bytes([5, 1, 0, 2, 2, 10])
+    head = DELTA_HEADER.pack(b"redcard-rdelta/1", 1, 2, 0, 9, first.count, 3, len(tables))
+    (tmp_path / "delta").write_bytes(head + tables + changes)
+    with pytest.raises(RosterInvalid, match="twice"):
+        apply_delta(tmp_path / "one", tmp_path / "delta", tmp_path / "made")
     assert not (tmp_path / "made").exists()
 
 

@@ -17,7 +17,7 @@ from sync.errors import (
     MetadataRolledBack,
     TrustError,
 )
-from sync.metadata import canonical, parse
+from sync.metadata import FileFacts, canonical, check_file, parse
 from sync.trust import (
     Grade,
     Trusted,
@@ -304,6 +304,35 @@ def test_a_delegation_speaks_only_for_its_paths(repository: Repository) -> None:
     assert set(files) == {"offers/offers.json", "status/roster.bin", "ca_keys.json"}
     assert files["ca_keys.json"].length == 2
     assert files["status/roster.bin"].length == 300
+
+
+def test_a_terminating_delegation_keeps_its_paths_to_itself(repository: Repository) -> None:
+    assert repository.targets.delegations is not None
+    assert repository.targets.delegations.roles is not None
+    repository.targets.delegations.roles["offers"].paths = ["offers/*", "status/*"]
+    repository.publish()
+    files = target_files(complete(repository, begin(repository.roots[1])))
+    assert set(files) == {"offers/offers.json", "ca_keys.json"}
+
+
+def test_a_parent_without_hashes_still_names_the_version(repository: Repository) -> None:
+    from tuf.api._payload import MetaFile
+
+    old = file(repository, "offers", 1)
+    repository.publish()
+    repository.snapshot.meta["offers.json"] = MetaFile(2)
+    repository.snapshot.version += 1
+    repository.stamp(repository._write("snapshot", repository.snapshot, "online"))
+    repository.files["metadata/2.offers.json"] = old
+    with pytest.raises(MetadataMismatch, match="version 1 instead of 2"):
+        complete(repository, begin(repository.roots[1]))
+
+
+def test_a_length_is_demanded_even_without_a_hash() -> None:
+    check_file([b"abc"], FileFacts(1, 3, {}), "file")
+    for data in (b"ab", b"abcd"):
+        with pytest.raises(MetadataMismatch, match="bytes instead of 3"):
+            check_file([data], FileFacts(1, 3, {}), "file")
 
 
 @pytest.mark.parametrize("path", ["../x", "/x", "a//b", "a/./b", "a\\b", "", "a\nb"])
