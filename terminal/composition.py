@@ -150,8 +150,15 @@ def open_terminal(
         writer = LedgerWriter(_log_opener(home, clock, time, enrolment, signer, server))
         undo.callback(writer.close)
         make_schemes = schemes or red_card_schemes(allow_test=home.config.demo)
-        installer = Installer(server.store, facts, make_schemes, open_roster)
-        installer.install()
+        installer = Installer(
+            server.store,
+            facts,
+            make_schemes,
+            open_roster,
+            kept=home.path / "kept",
+            card_key_id=enrolment.card_key_id,
+        )
+        installer.begin()
         held = _Held(home, enrolment, held_keys, journal, facts, writer, server, installer, probe)
         service = _assemble(held, readers)
         undo.pop_all()

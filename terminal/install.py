@@ -8,6 +8,7 @@ mended by the terminal and must not stop all other offers.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
@@ -21,10 +22,13 @@ from ledger.rules.windows import local_day
 from readers.cards.scheme import CardScheme
 from readers.errors import ReaderError
 from sync.errors import SyncError
-from sync.snapshot import Generation, SnapshotStore
+from sync.snapshot import SnapshotStore
 from sync.trust import TargetFile
 from terminal.errors import SnapshotRefused
+from terminal.kept import KeptSnapshot, SnapshotFiles, keep
 from terminal.state import Directory, Installed, NoCards, TerminalFacts
+
+_LOG: Final = logging.getLogger("redcard.install")
 
 OFFERS: Final = "offers.json"
 VENUES: Final = "venues.json"
@@ -64,7 +68,22 @@ class Installer:
         facts: TerminalFacts,
         schemes: SchemesFactory,
         open_roster: RosterOpener,
+        *,
+        kept: Path | None = None,
+        card_key_id: str = "",
     ) -> None:
+        """Installs nothing yet.
+
+        Args:
+            store: what the downlink has brought, ``None`` before enrolment.
+            facts: where it comes into force.
+            schemes: makes the card schemes.
+            open_roster: opens the roster file.
+            kept: folder for the last snapshot that made sense.
+            card_key_id: the card key in this terminal's store.
+        """
+        self._kept = kept
+        self._card_key_id = card_key_id
         self._store = store
         self._facts = facts
         self._make_schemes = schemes
@@ -81,68 +100,95 @@ class Installer:
             SnapshotRefused: a file in it makes no sense; what was in force stays.
         """
         generation = self._store.current if self._store is not None else None
-        if generation is None:
-            self.schemes = self._make_schemes(None, self._today())
+        if generation is None or generation.number == self._generation:
             return False
-        if generation.number == self._generation:
-            return False
-        installed = self._facts.installed
         if self._generation and generation.files == self._files:
             # The same targets under a newer signature: only their age is another.
+            installed = self._facts.installed
             self._facts.install(replace(installed, signed_ms=generation.signed_ms))
         else:
-            fresh = self._read(generation)
-            schemes = self._schemes_of(generation)
-            self._facts.install(fresh)
-            self.schemes = schemes
+            self._put(generation)
+            self._keep(generation)
         self._generation, self._files = generation.number, generation.files
         return True
 
-    def _read(self, generation: Generation) -> Installed:
+    def begin(self) -> None:
+        """Puts in force what there is at start: the newest, else the last that made sense."""
+        self.schemes = self._make_schemes(None, self._today())
         try:
-            catalogue = catalogue_of(generation)
-            roster = named(generation, ROSTER)
+            self.install()
+        except SnapshotRefused as refusal:
+            kept = KeptSnapshot.load(self._kept) if self._kept is not None else None
+            if kept is not None:
+                self._put(kept)
+            self.problem = str(refusal)
+
+    def _put(self, snapshot: SnapshotFiles) -> None:
+        fresh = self._read(snapshot)
+        schemes = self._schemes_of(snapshot)
+        if fresh.cards.card_key_id not in {"", self._card_key_id}:
+            self.problem = (
+                f"the roster is made with card key {fresh.cards.card_key_id}, this terminal has "
+                f"{self._card_key_id or 'none'}: every card is unknown until it is enrolled anew"
+            )
+        self._facts.install(fresh)
+        self.schemes = schemes
+
+    def _keep(self, snapshot: SnapshotFiles) -> None:
+        if self._kept is None:
+            return
+        names = (named(snapshot, name) for name in (OFFERS, VENUES, ROSTER, CA_KEYS))
+        try:
+            keep(self._kept, snapshot, [name for name in names if name])
+        except OSError as error:
+            # It is in force all the same; only a later refusal would find nothing to fall back on.
+            _LOG.warning("the snapshot in force could not be kept: %s", error)
+
+    def _read(self, snapshot: SnapshotFiles) -> Installed:
+        try:
+            catalogue = catalogue_of(snapshot)
+            roster = named(snapshot, ROSTER)
             cards: Directory = NoCards()
             if roster:
-                cards = self._open_roster(generation.path(roster))
+                cards = self._open_roster(snapshot.path(roster))
         except (OfferInvalid, SyncError, OSError) as error:
             raise SnapshotRefused(
-                f"snapshot {generation.version} is not usable ({error}); version "
+                f"snapshot {snapshot.version} is not usable ({error}); version "
                 f"{self._facts.installed.version} stays in force: tell the federation"
             ) from error
-        return Installed(catalogue, cards, generation.signed_ms, generation.version)
+        return Installed(catalogue, cards, snapshot.signed_ms, snapshot.version)
 
     def _today(self) -> date:
         return local_day(self._facts.time.now().now_ms, VENUE_ZONE)
 
-    def _schemes_of(self, generation: Generation) -> Sequence[CardScheme]:
+    def _schemes_of(self, snapshot: SnapshotFiles) -> Sequence[CardScheme]:
         """Card schemes; without usable CA keys every card is unknown, and the status says why."""
-        name = named(generation, CA_KEYS)
+        name = named(snapshot, CA_KEYS)
         self.problem = "" if name else "the snapshot brings no CA keys; cards cannot be read"
         try:
-            return self._make_schemes(generation.read(name) if name else None, self._today())
+            return self._make_schemes(snapshot.read(name) if name else None, self._today())
         except (ReaderError, SyncError) as error:
             self.problem = str(error)
             return ()
 
 
-def catalogue_of(generation: Generation) -> Catalogue:
+def catalogue_of(snapshot: SnapshotFiles) -> Catalogue:
     """Offers and venues of a verified snapshot; an offer that does not parse is a broken one.
 
     Raises:
         OfferInvalid: a file makes no sense as a whole.
         SyncError: the disk has altered it.
     """
-    offers, venues = named(generation, OFFERS), named(generation, VENUES)
-    places = load_venues(generation.read(venues)) if venues else {}
+    offers, venues = named(snapshot, OFFERS), named(snapshot, VENUES)
+    places = load_venues(snapshot.read(venues)) if venues else {}
     if not offers:
         return Catalogue(venues=places)
-    return load_offers(generation.read(offers), venues=places, lenient=True)
+    return load_offers(snapshot.read(offers), venues=places, lenient=True)
 
 
-def named(generation: Generation, name: str) -> str:
+def named(snapshot: SnapshotFiles, name: str) -> str:
     """The target whose last part is this name, empty if there is none."""
-    for path in generation.files:
+    for path in snapshot.files:
         base = path.rpartition("/")[2]
         if base == name or (name == ROSTER and base.partition(".")[0] == ROSTER):
             return path

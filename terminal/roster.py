@@ -33,6 +33,11 @@ class MappedRoster:
             )
         return Listed(CardStatus(found.status), member, found.expires)
 
+    @property
+    def card_key_id(self) -> str:
+        """Which card key its hashes were made with."""
+        return self._roster.card_key_id
+
     def __len__(self) -> int:
         return len(self._roster)
 

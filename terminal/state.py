@@ -34,12 +34,18 @@ class Directory(Protocol):
     def find(self, card: str) -> Listed | None:
         """What is known of a card, ``None`` if it is in no roster."""
 
+    @property
+    def card_key_id(self) -> str:
+        """Which card key its hashes were made with, empty if it does not say."""
+
     def __len__(self) -> int:
         """Number of cards."""
 
 
 class NoCards:
     """The roster of a terminal that has never received one: every card is unknown."""
+
+    card_key_id = ""
 
     def find(self, card: str) -> Listed | None:
         """Always ``None``."""

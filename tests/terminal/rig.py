@@ -124,6 +124,8 @@ def hash_of(pan: str) -> str:
 class DictDirectory:
     """A roster in memory; the same shape as the mapped file."""
 
+    card_key_id = ""
+
     def __init__(self) -> None:
         self.cards: dict[str, Listed] = {}
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from keys.keystore import MemoryKeyStore
+from ledger.errors import OfferInvalid
 from ledger.log.reading import LogReader
+from ledger.rules.catalogue import Catalogue, load_offers
 from ledger.rules.terms import CardStatus
 from readers.virtual.authority import TestCa
 from readers.virtual.box import InProcessReader
@@ -162,8 +166,6 @@ def test_before_the_first_pull_every_card_is_unknown(station: Station) -> None:
 def test_a_malformed_signed_snapshot_is_refused_whole(
     station: Station, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ledger.errors import OfferInvalid
-
     station.service.sync_now()
     version = station.service.status().snapshot_version
 
@@ -177,9 +179,46 @@ def test_a_malformed_signed_snapshot_is_refused_whole(
     assert "line 1" in answer.problem
     assert station.service.status().snapshot_version == version
     assert station.kiosk(station.card(1)).code == "A01"
+    monkeypatch.setattr("terminal.install.load_offers", _refusing_version_2)
+    station.restart()
+    status = station.service.status()
+    assert (status.snapshot_version, status.cards) == (version, 4)
+    assert any("stays in force" in problem for problem in status.problems)
+    assert station.kiosk(station.card(2)).code == "A01"
     monkeypatch.undo()
     assert station.service.sync_now().status == "ok"
     assert station.service.status().snapshot_version > version
+
+
+def _refusing_version_2(data: bytes, **more: Any) -> Catalogue:
+    """Makes sense of every catalogue but the one that was refused."""
+    if b'"cap": 4' in data or b'"cap":4' in data:
+        raise OfferInvalid("offers must be a list", line=1)
+    return load_offers(data, **more)
+
+
+def test_a_kept_snapshot_that_the_disk_has_altered_is_not_used(
+    station: Station, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    station.service.sync_now()
+    station.federation.publish_offers(film={"version": 2, "cap": 4})
+    monkeypatch.setattr("terminal.install.load_offers", _refusing_version_2)
+    assert station.service.sync_now().status == "refused"
+    kept = station.home.path / "kept" / "offers_offers.json"
+    station.close()
+    data = kept.read_bytes()
+    kept.unlink()
+    kept.write_bytes(data.replace(b"film", b"folm"))
+    station.start()
+    assert station.service.status().offers == 0
+
+
+def test_a_roster_of_another_card_key_is_told(station: Station) -> None:
+    enrolment = station.home.enrolment()
+    station.home.write_enrolment(replace(enrolment, card_key_id="older"))
+    station.restart()
+    station.service.sync_now()
+    assert any("card key" in problem for problem in station.service.status().problems)
 
 
 def test_a_revoked_terminal_takes_no_more_taps(station: Station) -> None:
