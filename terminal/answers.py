@@ -96,6 +96,7 @@ class TapAnswer:
         forced: a supervisor's override changed the outcome.
         force_sent: a supervisor's credential came with the request.
         receipt: text of the receipt QR, at most 300 bytes, or empty.
+        advice: what would make the card's proof stronger, for example ``use_contact``.
         own_ms: milliseconds of own code from the card's last answer to this answer.
     """
 
@@ -117,6 +118,7 @@ class TapAnswer:
     overridden: str = ""
     receipt: str = ""
     own_ms: float = 0.0
+    advice: str = ""
     details: Mapping[str, str | int] | None = None
 
     @property

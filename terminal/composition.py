@@ -36,6 +36,7 @@ from terminal import views
 from terminal.clock import Clock
 from terminal.corrections import Corrections
 from terminal.courier import Courier
+from terminal.entries import fault_entry
 from terminal.feedwork import FeedWork
 from terminal.flow import Probe, TapFlow, no_probe
 from terminal.home import Enrolment, Home
@@ -147,7 +148,10 @@ def open_terminal(
         facts = TerminalFacts(time, Installed(), home.config.snapshot_max_age_ms)
         facts.update_link(acknowledged=server.state.acknowledged().size)
         signer = ledger_signer(held_keys, enrolment.origin)
-        writer = LedgerWriter(_log_opener(home, clock, time, enrolment, signer, server))
+        writer = LedgerWriter(
+            _log_opener(home, clock, time, enrolment, signer, server),
+            lambda reason: fault_entry(time.now(), "ledger", reason),
+        )
         undo.callback(writer.close)
         make_schemes = schemes or red_card_schemes(allow_test=home.config.demo)
         installer = Installer(

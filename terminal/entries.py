@@ -183,3 +183,14 @@ def clock_entry(moment: Moment, reason: str) -> Entry:
         "offset_ms": -moment.behind_ms,
         "reason_code": reason,
     }
+
+
+def fault_entry(moment: Moment, component: str, reason: str) -> Entry:
+    """Something of the terminal failed and works again."""
+    return {
+        "kind": Kind.FAULT.value,
+        "ts_ms": moment.now_ms,
+        "mono_ms": moment.boot_ms,
+        "component": component,
+        "reason_code": reason,
+    }

@@ -110,7 +110,9 @@ class TapFlow:
         prepared = self._stock.prepare(order.offer, order.nonce, card, order.quantity, now)
         with self._writer.turn:
             answer = self._decide(order, card, installed, prepared)
-        return replace(answer, own_ms=(time.perf_counter_ns() - started_ns) / 1e6)
+        own_ms = (time.perf_counter_ns() - started_ns) / 1e6
+        advice = presented.card.advice if presented.card else ""
+        return replace(answer, own_ms=own_ms, advice=advice)
 
     def preview(
         self, order: TapOrder, presented: Presented, offers: Sequence[Offer]
@@ -125,7 +127,9 @@ class TapFlow:
             for offer in offers:
                 asked = replace(order, offer=offer.id, simulate=True)
                 usage = self._writer.usage.view(member, offer)
-                state = self._state(asked, offer, installed, now, None, Prepared(), ledger_ok=ready)
+                state = self._state(
+                    asked, offer, installed, now, None, self._stock.unasked, ledger_ok=ready
+                )
                 decision = decide(_request(asked, card), offer, usage, state, now.now_ms)
                 found.append((offer, decision))
         return found

@@ -68,6 +68,16 @@ class StockDesk:
         self._facts = facts
         self.questions = questions
 
+    @property
+    def unasked(self) -> Prepared:
+        """What holds without asking: a server that cannot be asked has not answered.
+
+        So an online offer is never given out unheld, and a dry run says so before the tap.
+        """
+        if self.questions is None:
+            return Prepared(online=OnlineAnswer.UNANSWERED)
+        return Prepared()
+
     def prepare(
         self, offer_id: str, nonce: str, card: CardView, quantity: int, now: Moment
     ) -> Prepared:
@@ -78,8 +88,7 @@ class StockDesk:
         if not self._facts.link.connected(now.boot_ms):
             return Prepared()
         if self.questions is None:
-            # Whoever cannot be asked has not answered: an online offer is not given out unheld.
-            return Prepared(online=OnlineAnswer.UNANSWERED)
+            return self.unasked
         if offer.offline is OfflineMode.ONLINE:
             return self.questions.hold(offer.id, nonce, card, quantity)
         if offer.offline is OfflineMode.LEASED and offer.stock.mode is not StockMode.NONE:

@@ -38,7 +38,10 @@ class TapDesk:
 
     def present(self, connection: CardConnection) -> Presented:
         """Authenticates a powered card."""
-        return self._parts.present(connection)
+        presented = self._parts.present(connection)
+        if presented.fault:
+            _LOG.info("a card was not read: %s", presented.fault)
+        return presented
 
     def begin_kiosk(self, position: Position) -> str:
         """Makes the nonce of a kiosk's tap and notes it before the card is read."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ledger.entry import Entry, Value
-from ledger.errors import LogFault
+from ledger.errors import LogFault, LogFull
 from ledger.log import canonical
 from ledger.log.merkle import leaf_hash
 from ledger.log.store import LogStore
@@ -22,6 +22,8 @@ from terminal.daybook import Daybook
 
 #: Opens the log through recovery; called at start and after every fault.
 OpenLog = Callable[[], LogStore]
+#: Makes the ``fault`` entry of a reason code.
+FaultEntry = Callable[[str], Entry]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +38,12 @@ class Written:
 class LedgerWriter:
     """Holds the open log and the folds over it. Every method expects ``turn`` to be held."""
 
-    def __init__(self, open_log: OpenLog) -> None:
+    def __init__(self, open_log: OpenLog, fault_entry: FaultEntry) -> None:
         """Opens the log and folds it.
+
+        Args:
+            open_log: opens the log through recovery.
+            fault_entry: makes the entry that records a fault by its reason.
 
         Raises:
             LogFault: it cannot be opened; the message says what to do.
@@ -45,6 +51,8 @@ class LedgerWriter:
         self.turn = threading.RLock()
         self.fault = ""
         self._open_log = open_log
+        self._fault_entry = fault_entry
+        self._unrecorded = ""
         self._log: LogStore | None = None
         self.usage = Usage()
         self.daybook = Daybook()
@@ -76,6 +84,10 @@ class LedgerWriter:
         if self._log is None:
             try:
                 self._open()
+                if self._unrecorded:
+                    # A log that takes this entry takes the next tap too; the fault is on record.
+                    self.append(self._fault_entry(self._unrecorded))
+                    self._unrecorded = ""
             except LogFault as fault:
                 self.fault = str(fault)
                 return False
@@ -153,5 +165,8 @@ class LedgerWriter:
         """Closes the handle: what the disk holds is known again only after recovery."""
         log, self._log = self._log, None
         self.fault = str(fault)
+        if not isinstance(fault, LogFull):
+            # A full disk is said by each refused tap; entries about it would fill it further.
+            self._unrecorded = "write_failed"
         if log is not None:
             log.close()
