@@ -11,6 +11,7 @@ import ledger.rules.voids
 from ledger.codes import CODES, Code, Outcome
 from ledger.entry import Entry, Kind, Value
 from ledger.rules import windows
+from ledger.rules.catalogue import held_at
 from ledger.rules.leases import LeaseBook
 from ledger.rules.offer import (
     Ask,
@@ -128,22 +129,14 @@ def tap(machine: Machine, venue: Venue, order: TapOrder, server: ServerAtTheTap)
     crash, machine.crash_at = machine.crash_at, ""
     now = machine.now()
     _note_clock(machine, now)
-    request = RedemptionRequest(
-        nonce=order.nonce,
-        card=order.card,
-        offer_id=order.offer,
-        quantity=order.quantity,
-        companions=order.companions,
-        evidence=order.evidence,
-        agent=order.agent,
-        supervisor=order.supervisor,
-        reason=order.reason,
-        simulate=order.simulate,
-    )
+    choices = 0
+    if not order.offer:
+        order, choices = _chosen(machine, venue, order, now)
+    request = _request(order)
     offer = machine.snapshot.offers.get(order.offer)
     member = order.card.member.ref if order.card.member is not None else ""
     usage = machine.view(member, offer)
-    state = _state(machine, venue, order, offer, now)
+    state = replace(_state(machine, venue, order, offer, now), choices=choices)
     decide = ledger.rules.decide.decide
     decision = decide(request, offer, usage, state, now.now_ms)
     if decision.ask is not Ask.NOTHING and isinstance(offer, Offer):
@@ -262,6 +255,41 @@ def take_lease(machine: LeaseHolder, offer: str, lease: LeaseView) -> None:
         "expires_ms": lease.expires_ms,
     }
     machine.append([*close_leases(machine, offer, but=lease.lease), granted])
+
+
+def _request(order: TapOrder) -> RedemptionRequest:
+    return RedemptionRequest(
+        nonce=order.nonce,
+        card=order.card,
+        offer_id=order.offer,
+        quantity=order.quantity,
+        companions=order.companions,
+        evidence=order.evidence,
+        agent=order.agent,
+        supervisor=order.supervisor,
+        reason=order.reason,
+        simulate=order.simulate,
+    )
+
+
+def _chosen(machine: Machine, venue: Venue, order: TapOrder, now: Moment) -> tuple[TapOrder, int]:
+    """The offer that a tap without one means, or how many it could mean."""
+    held = machine.log.by_nonce(order.nonce)
+    if held is not None:
+        return replace(order, offer=str(held[1].get("offer", ""))), 0
+    member = order.card.member.ref if order.card.member is not None else ""
+    candidates = [
+        (
+            offer,
+            machine.view(member, offer),
+            _state(machine, venue, replace(order, offer=offer.id), offer, now),
+        )
+        for offer in machine.snapshot.offers.values()
+        if not isinstance(offer, Offer) or held_at(offer, venue)
+    ]
+    request = replace(_request(order), simulate=True)
+    decision = ledger.rules.decide.choose(candidates, request, now.now_ms)
+    return replace(order, offer=decision.offer), int(decision.details.get("n", 0))
 
 
 def _note_clock(machine: Machine, now: Moment) -> None:
