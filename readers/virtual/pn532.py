@@ -24,11 +24,14 @@ CARDS_MAX: Final = 2
 POLL_S: Final = 0.1
 _FIRMWARE: Final = bytes.fromhex("32010607")
 _FIFO_DATA: Final = 0x6339
+_TX_MODE: Final = 0x6302
 _SENS_REQ: Final = 0x26
 _TIMED_OUT: Final = b"\x01"
 _OK: Final = b"\x00"
 _AUTOMATIC_RATS: Final = 0x10
 _TYPE_A: Final = 0x00
+#: Kinds of InAutoPoll that our cards are: any at 106 kbit/s type A, and ISO 14443-4 type A.
+_TYPE_A_KINDS: Final = (0x00, 0x20)
 
 
 class Pn532:
@@ -120,8 +123,8 @@ class Pn532:
                 return _OK
             case 0x4A if len(data) >= 2:
                 return self._list_passive(data[0], data[1])
-            case 0x60:  # InAutoPoll
-                return _OK
+            case 0x60:
+                return self._auto_poll(data[2:])
             case 0x42:
                 return self._through(data)
             case 0x40 if data:
@@ -148,9 +151,19 @@ class Pn532:
                 answer += target.answer(b"\xe0\x80") or b""
         return answer
 
+    def _auto_poll(self, kinds: bytes) -> bytes:
+        """InAutoPoll (7.3.13): the first kind asked for that lies there; one round, at once."""
+        kind = next((kind for kind in kinds if kind in _TYPE_A_KINDS), None)
+        listed = self._list_passive(1, _TYPE_A) if kind is not None else b"\x00"
+        if kind is None or listed[0] == 0:
+            return b"\x00"
+        return bytes((1, kind, len(listed) - 1)) + listed[1:]
+
     def _through(self, data: bytes) -> bytes:
         """InCommunicateThru (7.3.9): one raw frame to the card."""
         target = self._target
+        if self._registers.get(_TX_MODE, 0) & 0x03 != _TYPE_A:
+            return _TIMED_OUT  # modulated for cards of another type
         try:
             answer = target.answer(data) if target is not None else None
         except CardRemoved:

@@ -6,6 +6,8 @@ import logging
 import os
 import pty
 import select
+import shutil
+import subprocess
 import tty
 from collections.abc import Iterator
 
@@ -153,12 +155,35 @@ def test_the_chip_speaks_as_its_manual_says(chip: Pn532) -> None:
     assert listed.endswith("0678" + "80" + "80" + "02" + "80")  # the ATS, with its history
     assert said("D4400100A4040004544553540000"[:-2]) == "d541009000"
     assert said("D4400100A4040001AA") == "d541006a82"
+    assert said("D46001012311") == "d56100"
+    assert said("D460010120").startswith("d56101200f01000420")
+    assert said("D4086302A3") == "d509"  # now type B is on the air
+    assert said("D442E080") == "d54301"
     assert said("D45201") == "d55300"
     assert said("D4FF") == "7f"
     assert _ask(chip, frames.encode(b"\xd5\x02")) == [(Kind.BODY, b"\x7f")]
     broken = bytearray(frames.encode(bytes.fromhex("D402")))
     broken[-2] ^= 1
     assert _ask(chip, bytes(broken)) == [(Kind.NACK, b"")]
+
+
+@pytest.mark.parametrize("program", ["nfc-list", "nfc-poll"])
+def test_libnfc_reads_the_card_too(chip: Pn532, program: str) -> None:
+    tool = shutil.which(program)
+    if tool is None:
+        pytest.skip(f"NOT TESTED against libnfc: {program} is not installed")
+    environment = {**os.environ, "LIBNFC_DEVICE": f"pn532_uart:{chip.path}"}
+    chip.insert(TestCard())
+    said = ""
+    with subprocess.Popen([tool], env=environment, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        while piece := process.stdout.read(1):
+            said += piece
+            if said.endswith("Waiting for card removing"):
+                chip.remove()
+    assert "ISO/IEC 14443A (106 kbps) target" in said
+    assert "SAK (SEL_RES): 20" in said
+    assert "ATS: 78  80  80  02  80" in said
 
 
 def test_several_cards_in_the_field(chip: Pn532) -> None:

@@ -78,6 +78,7 @@ def test_several_cards_on_a_socket_reader() -> None:
         for slot in crowd[1:]:
             slot.insert(TestCard())
         seen.wait_event("several")
+        assert len(reader._slot._cards) <= CARDS_MAX
         assert "more than one" in seen.wait_state("S", ReaderState.CARD).detail
         for slot in crowd:
             slot.remove()
