@@ -18,6 +18,9 @@ from ledger.entry import ENTRY_BYTES_MAX, INTEGER_MAX, Entry, Value
 from ledger.errors import NotCanonical
 
 _KEY: Final = re.compile(r"[a-z0-9_]+\Z", re.ASCII)
+#: Keys that were found well formed; entries use few, and each is checked once.
+_known_keys: Final[set[str]] = set()
+_KNOWN_KEYS_MAX: Final = 1_000
 _ENCODER: Final = msgspec.json.Encoder(order="sorted")
 _DECODER: Final = msgspec.json.Decoder()
 
@@ -43,9 +46,8 @@ def encode(entry: Entry) -> bytes:
             _check_integer(key, value)
         else:
             _check_rare(key, value)
-    for key in entry:
-        if type(key) is not str or not _KEY.match(key):
-            raise NotCanonical(f"key {key!r} is not of the form [a-z0-9_]+")
+    for key in entry.keys() - _known_keys:
+        _learn(key)
     try:
         data = _ENCODER.encode(entry)
     except UnicodeEncodeError:
@@ -78,6 +80,13 @@ def decode(data: bytes) -> dict[str, Value]:
     if encode(entry) != data:
         raise NotCanonical("the bytes differ from the canonical form of what they say")
     return entry
+
+
+def _learn(key: object) -> None:
+    if type(key) is not str or not _KEY.match(key):
+        raise NotCanonical(f"key {key!r} is not of the form [a-z0-9_]+")
+    if len(_known_keys) < _KNOWN_KEYS_MAX:
+        _known_keys.add(key)
 
 
 def _check_integer(key: str, value: object) -> None:

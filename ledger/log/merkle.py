@@ -46,8 +46,6 @@ class Frontier:
     def __post_init__(self) -> None:
         if self.size < 0 or len(self.nodes) != self.size.bit_count():
             raise ProofInvalid(f"{len(self.nodes)} hashes are not a frontier of {self.size} leaves")
-        if any(len(node) != HASH_BYTES for node in self.nodes):
-            raise ProofInvalid("a frontier holds hashes of 32 bytes")
 
     def extend(self, leaf_hashes: Iterable[bytes]) -> Frontier:
         """The frontier after appending leaves, given by their leaf hashes (32 bytes each)."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 import struct
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ COSIGNATURE: Final = 0x04
 NOTE_BYTES_MAX: Final = 1_000_000
 SIGNATURES_MAX: Final = 100
 KEY_ID_BYTES: Final = 4
+_CONTROL: Final = re.compile(r"[\x00-\x09\x0b-\x1f]")
 
 
 class Signer(Protocol):
@@ -311,7 +313,7 @@ def open_note(data: bytes, verifiers: Sequence[Verifier]) -> OpenedNote:
 def _check_text(text: str) -> bytes:
     if not text.endswith("\n"):
         raise NoteInvalid("the text of a note ends with a newline")
-    if any(ord(char) < 0x20 and char != "\n" for char in text):
+    if _CONTROL.search(text):
         raise NoteInvalid("the text of a note holds no control characters")
     try:
         return text.encode()

@@ -5,6 +5,7 @@ Reads are short: a long read transaction would keep the writer from reusing its 
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -25,7 +26,11 @@ BATCH_ENTRIES_MAX: Final = 500
 BATCH_BYTES_MAX: Final = 1_000_000
 #: Kinds that bind a nonce: the same nonce always answers with the first of these.
 NONCE_KINDS: Final = frozenset({Kind.REDEEM, Kind.REENTRY, Kind.DECLINE, Kind.VOID, Kind.MANUAL})
-_CROCKFORD: Final = {char: value for value, char in enumerate("0123456789ABCDEFGHJKMNPQRSTVWXYZ")}
+_ULID: Final = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}\Z", re.ASCII)
+#: From Crockford's base 32, in which a ULID is written, to the digits that `int` knows.
+_DIGITS: Final = str.maketrans(
+    "0123456789ABCDEFGHJKMNPQRSTVWXYZ", "0123456789abcdefghijklmnopqrstuv"
+)
 
 
 class EntrySource(Protocol):
@@ -59,11 +64,8 @@ def nonce_key(nonce: str) -> int:
     index grows at its end and stays small.
     """
     number = int.from_bytes(sha256(nonce.encode()).digest()[:8], "big", signed=True)
-    if len(nonce) == 26 and nonce[0] <= "7" and all(char in _CROCKFORD for char in nonce):
-        time = 0
-        for char in nonce[:10]:
-            time = time << 5 | _CROCKFORD[char]
-        return time << 15 | number >> 49 & 0x7FFF
+    if _ULID.match(nonce):
+        return int(nonce[:10].translate(_DIGITS), 32) << 15 | number >> 49 & 0x7FFF
     return number
 
 
@@ -168,8 +170,16 @@ class StoredLog:
             Its seq and fields, or None if the nonce is free.
         """
         rows = self._all(
-            "SELECT seq, entry FROM entry WHERE nonce = ? ORDER BY seq", nonce_key(nonce)
+            "SELECT entry.seq, entry.entry FROM nonce JOIN entry USING (seq)"
+            " WHERE nonce.key = ? ORDER BY nonce.seq",
+            nonce_key(nonce),
         )
+        # The newest entries, after the last complete tile, are not in the index yet.
+        size, _ = self.checkpoint()
+        needle = canonical.encode({"nonce": nonce})[1:-1]
+        indexed = size - size % schema.TILE_ENTRIES
+        tail = self._all("SELECT seq, entry FROM entry WHERE seq >= ? ORDER BY seq", indexed)
+        rows.extend((seq, data) for seq, data in tail if needle in (data or b""))
         for seq, data in rows:
             fields = self._decode(seq, data)
             if fields.get("nonce") == nonce and fields.get("kind") in NONCE_KINDS:

@@ -16,7 +16,7 @@ from ledger.errors import LogCorrupt, LogFault, LogRolledBack, NotCanonical, Not
 from ledger.log import canonical, checkpoint, schema
 from ledger.log.merkle import EMPTY_FRONTIER, HASH_BYTES, Frontier, leaf_hash
 from ledger.log.note import Ed25519Verifier, Signer, Verifier, split_note
-from ledger.log.reading import StoredLog
+from ledger.log.reading import StoredLog, nonce_key
 
 #: Entries re-read at every start, at most, counted back from the newest.
 TAIL_ENTRIES_MAX: Final = 10_000
@@ -67,6 +67,7 @@ class Head:
         anchor_bytes: bytes of the entries after the anchor, one newline each.
         boot: boot of the newest entry.
         mono_ms: boot-time clock of the newest entry.
+        nonces: key and seq of the nonces of the tail, not indexed yet.
     """
 
     tiles: Frontier = EMPTY_FRONTIER
@@ -75,6 +76,7 @@ class Head:
     anchor_bytes: int = 0
     boot: str = ""
     mono_ms: int = 0
+    nonces: tuple[tuple[int, int], ...] = ()
 
     @property
     def size(self) -> int:
@@ -203,6 +205,11 @@ def _rebuild(log: StoredLog, connection: sqlite3.Connection, size: int, unchecke
     tiles = EMPTY_FRONTIER.extend(node for _, node in stored)
     tail = EMPTY_FRONTIER.extend(_leaves(log, whole * schema.TILE_ENTRIES, size))
     newest = log.entry(size - 1) or {}
+    nonces = [
+        (nonce_key(str(fields["nonce"])), seq)
+        for seq in range(whole * schema.TILE_ENTRIES, size)
+        if "nonce" in (fields := log.entry(seq) or {})
+    ]
     below = connection.execute("SELECT max(size) FROM checkpoint WHERE size < ?", (size,))
     anchor = below.fetchone()[0] or 0
     anchored = connection.execute(
@@ -216,6 +223,7 @@ def _rebuild(log: StoredLog, connection: sqlite3.Connection, size: int, unchecke
         anchor_bytes=anchored.fetchone()[0],
         boot=str(newest.get("boot")),
         mono_ms=int(str(newest.get("mono_ms", 0))),
+        nonces=tuple(nonces),
     )
 
 

@@ -32,6 +32,11 @@ _APPEND_ONLY: Final = """
 CREATE TRIGGER entry_is_never_{event}d BEFORE {operation} ON entry
 BEGIN SELECT RAISE(ABORT, 'entries are append-only'); END
 """
+#: Filled tile by tile, so that an append need not write a page of it.
+_NONCES: Final = """
+CREATE TABLE nonce (key INTEGER NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (key, seq))
+STRICT, WITHOUT ROWID
+"""
 _READABLE: Final = """
 CREATE VIEW readable AS SELECT
     seq,
@@ -49,13 +54,12 @@ FROM entry
 def _first(database: Database) -> None:
     table = database.table("entry")
     table.create(
-        {"seq": int, "entry": str, "leaf": bytes, "nonce": int, "refers": int},
+        {"seq": int, "entry": str, "leaf": bytes, "refers": int},
         pk="seq",
         not_null={"entry", "leaf"},
         strict=True,
     )
-    # Partial, so that entries without a nonce or an original cost nothing.
-    database.execute("CREATE INDEX entry_by_nonce ON entry (nonce) WHERE nonce IS NOT NULL")
+    # Partial, so that all entries but voids cost nothing.
     database.execute("CREATE INDEX entry_by_original ON entry (refers) WHERE refers IS NOT NULL")
     for operation, event in (("UPDATE", "update"), ("DELETE", "delete")):
         database.execute(_APPEND_ONLY.format(operation=operation, event=event))
@@ -65,6 +69,7 @@ def _first(database: Database) -> None:
     database.table("tile").create(
         {"tile": int, "hash": bytes}, pk="tile", not_null={"hash"}, strict=True
     )
+    database.execute(_NONCES)
     database.table("log").create(
         {"origin": str, "vkey": str}, pk="origin", not_null={"vkey"}, strict=True
     )

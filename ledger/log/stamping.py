@@ -16,8 +16,8 @@ from ledger.log.recovery import Head
 #: Two threads may read the clock in one order and append in the other; by no more than this.
 MONO_RACE_MS: Final = 10_000
 
-#: seq, entry, first bytes of its leaf hash, key of its nonce, seq of the entry it voids.
-Row: TypeAlias = tuple[int, str, bytes, int | None, int | None]
+#: seq, entry, first bytes of its leaf hash, seq of the entry it voids.
+Row: TypeAlias = tuple[int, str, bytes, int | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +27,14 @@ class Stamped:
     Attributes:
         rows: one for each entry.
         leaves: their leaf hashes, 32 bytes each.
+        nonces: key and seq of those that have a nonce.
         mono_ms: boot-time clock of the last.
         total_bytes: bytes of all, a newline each.
     """
 
     rows: list[Row]
     leaves: list[bytes]
+    nonces: list[tuple[int, int]]
     mono_ms: int
     total_bytes: int
 
@@ -53,6 +55,7 @@ def stamp(entries: Sequence[Entry], head: Head, boot: str) -> Stamped:
         raise EntryInvalid(f"a commit holds 1 to {BATCH_ENTRIES_MAX} entries: split it")
     rows: list[Row] = []
     leaves: list[bytes] = []
+    nonces: list[tuple[int, int]] = []
     mono = head.mono_ms if head.boot == boot else 0
     total = 0
     for seq, entry in enumerate(entries, head.size):
@@ -72,12 +75,13 @@ def stamp(entries: Sequence[Entry], head: Head, boot: str) -> Stamped:
                 seq,
                 data.decode(),
                 leaf[: schema.LEAF_PREFIX_BYTES],
-                nonce_key(nonce) if isinstance(nonce, str) else None,
                 int(str(stamped["orig_seq"])) if kind is Kind.VOID else None,
             )
         )
+        if isinstance(nonce, str):
+            nonces.append((nonce_key(nonce), seq))
         leaves.append(leaf)
         total += len(data) + 1
     if total > BATCH_BYTES_MAX:
         raise EntryInvalid(f"a commit holds at most {BATCH_BYTES_MAX} bytes: split it")
-    return Stamped(rows, leaves, mono, total)
+    return Stamped(rows, leaves, nonces, mono, total)

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, Self, TypeAlias
 
 from ledger.entry import Entry, Kind
 from ledger.errors import LogFault, LogFull, LogPoisoned
@@ -32,13 +32,15 @@ from ledger.log.stamping import Row, stamp
 
 __all__ = ["BootFacts", "Commit", "LogStore"]
 
+#: Keys and seqs of nonces.
+Nonces: TypeAlias = tuple[tuple[int, int], ...]
 #: Pages of the write-ahead log after which it is copied into the main file.
 WAL_PAGES_MAX: Final = 1_000
 #: Kinds that finish something and may use the reserve of a full disk.
 _FINISHING: Final = frozenset(
     {Kind.CLOSE, Kind.LEASE_CLOSE, Kind.VOID, Kind.CLOCK, Kind.FAULT, Kind.BOOT, Kind.KEYROT}
 )
-_INSERT: Final = "INSERT INTO entry (seq, entry, leaf, nonce, refers) VALUES (?, ?, ?, ?, ?)"
+_INSERT: Final = "INSERT INTO entry (seq, entry, leaf, refers) VALUES (?, ?, ?, ?)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,11 +301,14 @@ class LogStore(StoredLog):
         stays = size - anchor > BATCH_ENTRIES_MAX or since > BATCH_BYTES_MAX
         if stays:
             anchor, since = head.size, stamped.total_bytes
+        nonces = (*head.nonces, *stamped.nonces)
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             if identity is not None:
                 self._connection.execute("INSERT INTO log (origin, vkey) VALUES (?, ?)", identity)
-            self._insert(stamped.rows, complete, tiles.size - len(complete))
+            self._insert(stamped.rows)
+            if complete:
+                nonces = self._complete(complete, tiles.size, nonces)
             self._replace_head(size, note.decode(), in_place=not stays)
             self._connection.execute("COMMIT")
         except (sqlite3.Error, OSError) as error:
@@ -312,19 +317,29 @@ class LogStore(StoredLog):
         except BaseException:
             self._unknown = "interrupted while writing"
             raise
-        self._head = Head(tiles, tail, anchor, since, self._boot, stamped.mono_ms)
+        self._head = Head(tiles, tail, anchor, since, self._boot, stamped.mono_ms, nonces)
         self._wal_pages += 3 + stamped.total_bytes // 1024
         if self._wal_pages > WAL_PAGES_MAX:
             self._tidy()
         return Commit(head.size, size, root, note)
 
-    def _insert(self, rows: Sequence[Row], complete: Sequence[bytes], first_tile: int) -> None:
+    def _insert(self, rows: Sequence[Row]) -> None:
         if len(rows) == 1:
             self._connection.execute(_INSERT, rows[0])
         else:
             self._connection.executemany(_INSERT, rows)
-        for tile, node in enumerate(complete, first_tile):
-            self._connection.execute("INSERT INTO tile (tile, hash) VALUES (?, ?)", (tile, node))
+
+    def _complete(self, hashes: Sequence[bytes], tiles: int, nonces: Nonces) -> Nonces:
+        """Writes what is stored once a tile; returns the nonces after the last complete tile."""
+        self._connection.executemany(
+            "INSERT INTO tile (tile, hash) VALUES (?, ?)", enumerate(hashes, tiles - len(hashes))
+        )
+        stop = tiles * schema.TILE_ENTRIES
+        self._connection.executemany(
+            "INSERT INTO nonce (key, seq) VALUES (?, ?)",
+            sorted(one for one in nonces if one[1] < stop),
+        )
+        return tuple(one for one in nonces if one[1] >= stop)
 
     def _replace_head(self, size: int, note: str, *, in_place: bool) -> None:
         before = self._head.size

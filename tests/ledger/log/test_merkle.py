@@ -141,5 +141,3 @@ def test_no_proof_of_what_is_not_there(index: int, size: int) -> None:
 def test_a_frontier_must_fit_its_size() -> None:
     with pytest.raises(ProofInvalid):
         Frontier(3, (LEAVES[0],))
-    with pytest.raises(ProofInvalid):
-        Frontier(1, (b"short",))

@@ -1,0 +1,215 @@
+"""Benches of the signed ledger: append and verify, each beside its raw limit in the same run."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Final, Literal
+
+from ledger import verify
+from ledger.entry import Entry
+from ledger.log.note import KeySigner
+from ledger.log.store import BootFacts, LogStore
+from redcard.bench.raw import ROUNDS, RawAppend, Samples, best, hash_leaves
+
+ORIGIN: Final = f"bench.redcard.example/redcard/{'a' * 26}"
+GROUP_ENTRIES: Final = 100
+_CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_START_MS: Final = 1_401_415_200_000
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One figure beside its raw limit.
+
+    Attributes:
+        name: stable name.
+        value: what ours took, in ``unit``.
+        unit: ``us``, ``entries/s``, ``us/entry`` or ``bytes/entry``.
+        raw: the limit, in the same unit.
+        ratio: value ÷ raw.
+        reach: the ratio to reach.
+        met: whether it was reached, computed from the ratio.
+        samples: both sides of every round, for whoever wants to look closer.
+    """
+
+    name: str
+    value: float
+    unit: str
+    raw: float
+    ratio: float
+    reach: float
+    met: bool
+    samples: Mapping[str, list[float]] = field(default_factory=dict)
+
+    def document(self) -> dict[str, object]:
+        """The figure as ``bench --json`` prints it."""
+        return asdict(self)
+
+
+def figure(
+    name: str,
+    unit: str,
+    ours: list[float],
+    raw: list[float],
+    reach: float,
+    *,
+    aim: Literal["at most", "at least"] = "at most",
+) -> Figure:
+    """Compares the best rounds of both sides."""
+    pick: Callable[[list[float]], float] = best if aim == "at most" else max
+    value, limit = pick(ours), pick(raw)
+    ratio = value / limit
+    met = ratio <= reach if aim == "at most" else ratio >= reach
+    samples = {"ours": [round(one, 3) for one in ours], "raw": [round(one, 3) for one in raw]}
+    return Figure(
+        name, round(value, 3), unit, round(limit, 3), round(ratio, 3), reach, met, samples
+    )
+
+
+def bench_append(
+    directory: Path,
+    commits: int = 1_000,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Figure]:
+    """Durable signed appends beside a raw write and fdatasync on the same disk.
+
+    Args:
+        directory: a folder on the disk to measure; what is made there is removed again.
+        commits: appends a round, of `ROUNDS` rounds.
+        progress: called with rounds done and rounds in all.
+
+    Returns:
+        p50, p99, group commit of 100 against single commits, and bytes on disk.
+    """
+    place = Path(tempfile.mkdtemp(prefix="bench-", dir=directory))
+    store = _store(place / "ledger.db")
+    try:
+        record = next(store.entries(store.append([_tap(0)]).first_seq, store.size))
+        raw = RawAppend(place, record + b"\n", (ROUNDS + 1) * commits)
+        taps = _Taps(store)
+        # The first copy of the write-ahead log leaves it allocated, as it is after a day's work.
+        Samples.of(taps.single, 400)
+        singles, groups, raws = [], [], []
+        for number in range(ROUNDS):
+            raws.append(Samples.of(raw.append, commits))
+            singles.append(Samples.of(taps.single, commits))
+            groups.append(Samples.of(taps.group, max(commits // 20, 10)))
+            if progress is not None:
+                progress(number + 1, ROUNDS)
+        raw.close()
+        size = store.size
+        entry_bytes = sum(len(data) + 1 for data in store.entries(0, size))
+    finally:
+        store.close()
+        file_bytes = (place / "ledger.db").stat().st_size
+        shutil.rmtree(place)
+
+    def quantiles(rounds: list[Samples], part: float) -> list[float]:
+        return [one.quantile(part) for one in rounds]
+
+    return [
+        figure("append_p50", "us", quantiles(singles, 0.5), quantiles(raws, 0.5), 1.5),
+        figure("append_p99", "us", quantiles(singles, 0.99), quantiles(raws, 0.99), 2.0),
+        figure(
+            "group_commit_100",
+            "entries/s",
+            [one.rate() * GROUP_ENTRIES for one in groups],
+            [one.rate() for one in singles],
+            20.0,
+            aim="at least",
+        ),
+        figure("file_bytes", "bytes/entry", [file_bytes / size], [entry_bytes / size], 1.15),
+    ]
+
+
+def bench_verify(
+    directory: Path,
+    entries: int = 100_000,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Figure]:
+    """The auditor's file over a ledger from disk, beside the bare hashing of its entries.
+
+    Args:
+        directory: a folder on the disk to use; what is made there is removed again.
+        entries: size of the ledger.
+        progress: called with steps done and steps in all.
+    """
+    place = Path(tempfile.mkdtemp(prefix="bench-", dir=directory))
+    try:
+        with _store(place / "ledger.db") as store:
+            taps = _Taps(store)
+            while store.size < entries:
+                taps.group()
+            stored = list(store.entries(0, store.size))
+        raws, ours = [], []
+        for number in range(ROUNDS):
+            raws.append(hash_leaves(stored) / len(stored) * 1e6)
+            before = time.perf_counter()
+            report = verify.verify_database(place / "ledger.db")
+            ours.append((time.perf_counter() - before) / len(stored) * 1e6)
+            if not report.ok:
+                raise AssertionError(f"the bench's own ledger has faults: {report.faults[:3]}")
+            if progress is not None:
+                progress(number + 1, ROUNDS)
+    finally:
+        shutil.rmtree(place)
+    return [figure("verify_auditor", "us/entry", ours, raws, 30.0)]
+
+
+def _store(path: Path) -> LogStore:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    private = Ed25519PrivateKey.generate()
+    signer = KeySigner(ORIGIN, private.sign, private.public_key().public_bytes_raw())
+    boot = BootFacts("0" * 16, _START_MS, 0, "bench")
+    return LogStore.create(path, origin=ORIGIN, signer=signer, genesis={}, boot=boot)
+
+
+class _Taps:
+    """Taps one after the other, made before they are timed only as far as a terminal could."""
+
+    def __init__(self, store: LogStore) -> None:
+        self._store = store
+        self._number = 0
+
+    def single(self) -> None:
+        """One tap, one commit."""
+        self._number += 1
+        self._store.append([_tap(self._number)])
+
+    def group(self) -> None:
+        """A hundred taps, one commit."""
+        first = self._number + 1
+        self._number += GROUP_ENTRIES
+        self._store.append([_tap(first + at) for at in range(GROUP_ENTRIES)])
+
+
+def _tap(number: int) -> Entry:
+    """A redemption of the usual size, like a member's of the demo city."""
+    digest = hashlib.sha256(number.to_bytes(8, "big")).hexdigest()
+    moment = _START_MS + number * 37
+    ulid = moment << 80 | int(digest[:20], 16)
+    return {
+        "kind": "redeem",
+        "ts_ms": moment,
+        "mono_ms": number * 37,
+        "nonce": "".join(_CROCKFORD[ulid >> 5 * place & 31] for place in range(25, -1, -1)),
+        "card": "".join("abcdefghijklmnopqrstuvwxyz234567"[int(one, 16)] for one in digest[:26]),
+        "member": digest[26:42],
+        "offer": "BJ-T-005",
+        "offer_version": 3,
+        "venue": "M01",
+        "operator": "kiosk",
+        "position": "kiosk",
+        "code": "A00",
+        "scheme": "unionpay",
+        "assurance": "authenticated",
+        "quantity": 1,
+        "mode": "online",
+    }

@@ -1,0 +1,78 @@
+"""The limits that figures stand beside: what the disk and the hash cost with nothing of ours."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Final, Self
+
+#: A disk is measured in as many rounds; the best of them counts, for both sides.
+ROUNDS: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """Durations of one round, in seconds, in ascending order."""
+
+    seconds: tuple[float, ...]
+
+    @classmethod
+    def of(cls, step: Callable[[], object], count: int) -> Self:
+        """Runs a step ``count`` times and times each."""
+        taken = []
+        for _ in range(count):
+            before = time.perf_counter()
+            step()
+            taken.append(time.perf_counter() - before)
+        return cls(tuple(sorted(taken)))
+
+    def quantile(self, part: float) -> float:
+        """The duration below which ``part`` (0 to 1) of the samples lie, in microseconds."""
+        return self.seconds[min(int(len(self.seconds) * part), len(self.seconds) - 1)] * 1e6
+
+    def rate(self) -> float:
+        """Steps a second."""
+        return len(self.seconds) / sum(self.seconds)
+
+
+class RawAppend:
+    """Writes records into a preallocated file, each flushed by fdatasync."""
+
+    def __init__(self, directory: Path, record: bytes, count: int) -> None:
+        """Makes a file with room for ``count`` records, every block written once and flushed."""
+        self._path = directory / "raw-append"
+        self._record = record
+        self._offset = 0
+        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+        block = bytes([255]) * (1 << 20)
+        for at in range(0, count * len(record), len(block)):
+            os.pwrite(self._file, block, at)
+        os.fsync(self._file)
+
+    def append(self) -> None:
+        """Writes one record and waits until it is on disk."""
+        os.pwrite(self._file, self._record, self._offset)
+        os.fdatasync(self._file)
+        self._offset += len(self._record)
+
+    def close(self) -> None:
+        """Removes the file."""
+        os.close(self._file)
+        self._path.unlink()
+
+
+def hash_leaves(entries: Sequence[bytes]) -> float:
+    """Seconds to compute the leaf hashes of entries that are in memory, and nothing else."""
+    before = time.perf_counter()
+    for data in entries:
+        sha256(b"\x00" + data).digest()
+    return time.perf_counter() - before
+
+
+def best(rounds: Iterable[float]) -> float:
+    """The smallest of the rounds: what the machine can do when nothing else runs."""
+    return min(rounds)
