@@ -17,7 +17,6 @@ from readers.cards.unionpay import NAME
 from readers.errors import CardNotSupported, CardUnreadable
 
 METHOD: Final = "track2"
-LINE_CHARACTERS_MAX: Final = 64
 #: ISO/IEC 7813, 7: start, PAN of up to 19 digits, separator, YYMM, service code, discretionary
 #: data, end. At most 40 characters in all; readers may add a check character and a line end.
 _TRACK2: Final = re.compile(r";([0-9]{12,19})=([0-9]{4})[0-9]{3}[0-9]{0,20}\?.?[\r\n]{0,2}")
@@ -40,7 +39,7 @@ def identify_track2(line: str, card_hash: CardHash) -> AuthenticatedCard:
             message shows nothing of the line.
         CardNotSupported: a whole track 2, but not of a UnionPay card.
     """
-    found = _TRACK2.fullmatch(line) if len(line) <= LINE_CHARACTERS_MAX else None
+    found = _TRACK2.fullmatch(line)
     if found is None:
         raise CardUnreadable("the stripe was not read whole; nothing was recorded, swipe again")
     pan = Pan(found[1].encode("ascii"))

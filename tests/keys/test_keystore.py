@@ -138,6 +138,14 @@ def test_names_are_sorted_and_erased_keys_are_gone(store: KeyStore) -> None:
     assert len(store.sign("b", b"")) == 64
 
 
+def test_an_erased_secret_is_overwritten() -> None:
+    store = MemoryKeyStore()
+    store.import_secret("card", KeyKind.HMAC, b"k" * 32)
+    held = store._held["card"]
+    store.erase("card")
+    assert held.secret == bytes(32)
+
+
 def test_a_taken_name_stays_as_it_is(store: KeyStore) -> None:
     store.generate("key", KeyKind.ED25519)
     before = store.public_key("key")

@@ -82,11 +82,16 @@ class Pan:
 def agreed(*found: Pan | None) -> Pan | None:
     """The one PAN that all places name, or ``None`` if no place names one.
 
+    Of equal ones the first is returned and the others are wiped; of different ones all are.
+
     Raises:
         AuthenticationFailed: two places name different ones.
     """
     present = [pan for pan in found if pan is not None]
-    if any(pan != present[0] for pan in present):
+    same = all(pan == present[0] for pan in present)
+    for pan in present[1 if same else 0 :]:
+        pan.wipe()
+    if not same:
         raise AuthenticationFailed(
             Failure.PAN_MISMATCH, "the card names different account numbers in different places"
         )

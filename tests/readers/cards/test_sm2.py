@@ -71,7 +71,8 @@ EDGES = [0, 1, 2, ORDER - 1, ORDER, ORDER + 1, 2**256 - 1]
 @pytest.mark.parametrize("r", EDGES)
 @pytest.mark.parametrize("s", EDGES)
 def test_edges_of_the_range(r: int, s: int) -> None:
-    with pytest.raises(AuthenticationFailed):
+    inside = 1 <= r < ORDER and 1 <= s < ORDER and (r + s) % ORDER
+    with pytest.raises(AuthenticationFailed, match="not hold" if inside else "out of range"):
         sm2.verify(KEY, MESSAGE, r.to_bytes(32) + s.to_bytes(32), FAILURE)
 
 
@@ -85,10 +86,18 @@ def test_anything_at_all(key: bytes, signature: bytes) -> None:
 
 def test_coordinates_beyond_the_field() -> None:
     prime = (1 << 256) - (1 << 224) - (1 << 96) + (1 << 64) - 1
-    x = int.from_bytes(KEY[:32])
-    if x + prime < 1 << 256:
-        assert not sm2.on_curve((x + prime).to_bytes(32) + KEY[32:])
-    assert not sm2.on_curve(prime.to_bytes(32) + prime.to_bytes(32))
+    refused = 0
+    for x in range(20):
+        square = (x**3 - 3 * x + sm2._B) % prime
+        y = pow(square, (prime + 1) // 4, prime)
+        if y * y % prime == square:
+            assert sm2.on_curve(x.to_bytes(32) + y.to_bytes(32))
+            beyond = (x + prime).to_bytes(32) + y.to_bytes(32)
+            assert not sm2.on_curve(beyond)
+            with pytest.raises(AuthenticationFailed, match="no point"):
+                sm2.verify(beyond, MESSAGE, SIGNATURE, FAILURE)
+            refused += 1
+    assert refused > 3
 
 
 def made_by(private: int, secret: int) -> tuple[bytes, bytes]:
@@ -170,6 +179,14 @@ def test_every_bit_of_a_certificate_counts(at: int, bit: int) -> None:
         )
 
 
+def test_a_certificate_of_another_length() -> None:
+    vector, ca_key, certificate = published()
+    pan = Pan(vector["pan"].encode())
+    for changed in (certificate[:-1], certificate + b"\x00", b"\x12", b""):
+        with pytest.raises(AuthenticationFailed, match="instead of 142"):
+            read_sm_issuer_key(ca_key, changed, pan=pan, today=date(2020, 1, 1))
+
+
 def test_whose_certificate_and_until_when() -> None:
     vector, ca_key, certificate = published()
     pan = Pan(vector["pan"].encode())
@@ -199,6 +216,7 @@ class SmCard:
             "static": bytes.fromhex(f"5F2403191231 5A08{PAN}"),
             "signer": "icc",
             "form": 0x15,
+            "length": 5,
             "number": b"",
             "static_signed": None,
             "sda": b"",
@@ -225,7 +243,7 @@ class SmCard:
         if apdu.ins == 0xB2:
             return tlv.encode(0x70, self.records[apdu.p1 - 1]) + b"\x90\x00"
         assert apdu.ins == 0x88
-        content = bytes((self.made["form"], 5)) + b"\x04\xaa\xbb\xcc\xdd"
+        content = bytes((self.made["form"], self.made["length"])) + b"\x04\xaa\xbb\xcc\xdd"
         signed = content + (self.made["number"] or apdu.data)
         signature = content + self._tool.sm2_sign(self.made["signer"], signed)
         return tlv.encode(0x80, signature) + b"\x90\x00"
@@ -265,6 +283,8 @@ def put(**changes: Any) -> Change:
         (put(signer="issuer"), Failure.DYNAMIC_SIGNATURE_HASH),
         (put(number=b"old!"), Failure.DYNAMIC_SIGNATURE_HASH),
         (put(form=0x05), Failure.DYNAMIC_SIGNATURE),
+        (put(length=6), Failure.DYNAMIC_SIGNATURE),
+        (put(length=4), Failure.DYNAMIC_SIGNATURE),
         (put(static_signed=b"other"), Failure.ICC_CERTIFICATE),
         (put(sda=tlv.encode(0x50, b"A")), Failure.MISSING_DATA),
         (put(sda=tlv.encode(0x93, bytes(67))), Failure.STATIC_SIGNATURE),

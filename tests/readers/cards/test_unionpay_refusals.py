@@ -187,9 +187,10 @@ def test_a_key_index_of_two_bytes(world: TestCa, interface: Interface) -> None:
         tap(card(world, interface, replace={0x8F: b"\xf1\xf1"}), world)
 
 
-def test_keys_that_can_be_factored(world: TestCa) -> None:
-    scheme = UnionPay(ca_keys(world), replace(UNIONPAY, key_bits_min=1025))
-    with pytest.raises(AuthenticationFailed) as raised:
+@pytest.mark.parametrize(("least", "said"), [(1025, "1024 bits"), (1153, "1152 bits")])
+def test_keys_that_can_be_factored(world: TestCa, least: int, said: str) -> None:
+    scheme = UnionPay(ca_keys(world), replace(UNIONPAY, key_bits_min=least))
+    with pytest.raises(AuthenticationFailed, match=said) as raised:
         tap(card(world, Interface.CONTACT), world, schemes=[scheme])
     assert raised.value.failure is Failure.KEY_TOO_SHORT
 

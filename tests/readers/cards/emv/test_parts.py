@@ -25,7 +25,8 @@ def test_pans_in_their_three_forms(number: str) -> None:
     track = bytes.fromhex((number + "D2512220").ljust((len(number) + 9) // 2 * 2, "F"))
     found = [Pan.from_padded(padded), Pan.from_padded(short), Pan.from_track2(track)]
     pan = agreed(None, *found)
-    assert pan is not None
+    assert pan is found[0]
+    assert found[1].take() == found[2].take() == bytes(len(number))
     assert pan.take() == number.encode()
     assert pan.starts_with(number[:6])
     assert not pan.starts_with(number[:6] + ("1" if number[6] == "0" else "0"))
@@ -44,6 +45,12 @@ def test_agreement(numbers: list[str]) -> None:
             agreed(*found)
         assert raised.value.failure is Failure.PAN_MISMATCH
         assert not any(number in str(raised.value) for number in numbers)
+        assert not any(pan.take().strip(b"\x00") for pan in found)
+
+
+def test_track_2_has_a_separator() -> None:
+    with pytest.raises(CardUnreadable, match="separator"):
+        Pan.from_track2(bytes.fromhex("629999123456"))
 
 
 def test_no_pan_at_all() -> None:
