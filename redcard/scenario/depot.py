@@ -11,7 +11,7 @@ from ledger.entry import Entry, Kind
 from ledger.rules.leases import LeaseState, StockPool, refill_units
 from ledger.rules.offer import LeaseView, Offer, Refill, StockMode, Venue
 from ledger.rules.stock import next_issue
-from redcard.scenario.till import Grant, LeaseHolder, close_leases
+from redcard.scenario.ports import Grant, LeaseHolder, close_leases
 
 #: How long the server keeps a hold whose entry the terminal did not confirm.
 HOLD_MS: Final = 10 * 60 * 1000

@@ -38,7 +38,7 @@ STEPS: Final[Mapping[str, frozenset[str] | None]] = {
         "pull": None,
         "set": "card member terminal offer recall revoked",
         "clock": "terminal offset",
-        "crash": "terminal at",
+        "crash": None,
         "lose_answer": None,
         "resend": None,
         "tamper": "terminal nonce field value",
@@ -325,6 +325,8 @@ def _step(value: Plain, document: Table, zone: str) -> StepSpec:
     if known is not None and kind != "set":
         only(table(argument, kind, line), known, f"the step {kind}")
     at, after = source.get("at"), source.get("after")
+    if kind == "crash":
+        argument, at = _crash(source, argument, at)
     return StepSpec(
         kind=kind,
         argument=argument,
@@ -335,3 +337,16 @@ def _step(value: Plain, document: Table, zone: str) -> StepSpec:
         expect_min=source.get("expect_min"),
         expect_max=source.get("expect_max"),
     )
+
+
+def _crash(source: Table, argument: Plain, at: Plain) -> tuple[Plain, Plain]:
+    """Where in the tap a crash comes is its own ``at``, also when it stands beside the step."""
+    found = argument
+    if not isinstance(argument, Table):
+        found = Table(source.line)
+        found["terminal"] = argument
+    assert isinstance(found, Table)
+    if isinstance(at, str) and at.endswith("_commit"):
+        found["at"], at = at, None
+    only(found, {"terminal", "at"}, "the step crash")
+    return found, at

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from ledger.entry import Entry, Value
+from ledger.errors import LogCorrupt
 from ledger.log import canonical
 from ledger.log.note import KeySigner
 from ledger.log.store import BootFacts, LogStore
@@ -111,6 +112,7 @@ class Machine:
         self.lose_answer = False
         self.last_sent: bytes | None = None
         self.clock_was_ok = True
+        self.broken = False
         self.images: dict[int, Path] | None = None
         self.others = Usage()
         self.sync = self._open_sync()
@@ -190,7 +192,11 @@ class Machine:
         """Power was lost and is back: the log is opened again through recovery."""
         self._shut()
         self.clock.restart()
-        self._start()
+        try:
+            self._start()
+        except LogCorrupt:
+            # What is on disk is not what was signed: every tap is T06 until somebody helps.
+            self.broken = True
 
     def put_back(self, image: Path) -> None:
         """Another disk is put in, an older image of this one, and the machine is started."""

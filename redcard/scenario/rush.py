@@ -33,7 +33,8 @@ from ledger.rules.offer import (
 from ledger.rules.usage import Usage
 from redcard.scenario.books import card_hash, member_view
 from redcard.scenario.document import CardSpec, MemberSpec
-from redcard.scenario.till import OPERATOR, take_lease
+from redcard.scenario.ports import take_lease
+from redcard.scenario.till import OPERATOR
 from sync.batch import next_batch
 from sync.protocol import BATCH_MEDIA_TYPE, encode_batch, entries_path
 from sync.transport import Request

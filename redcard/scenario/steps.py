@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import datetime
 from enum import StrEnum
 from typing import Final, TypeVar
@@ -13,15 +13,15 @@ from zoneinfo import ZoneInfo
 from ledger.entry import Kind
 from ledger.log import canonical
 from ledger.rules import windows
-from ledger.rules.offer import CardStatus, MemberStatus, Venue
 from ledger.rules.voids import VoidRequest
-from redcard.scenario import till, wire
-from redcard.scenario.books import card_hash, card_view, member_ref
+from redcard.scenario import changes, till, views, wire
+from redcard.scenario.books import card_hash, card_view
 from redcard.scenario.document import StepSpec, names, table, word
 from redcard.scenario.errors import DocumentInvalid, StepImpossible
+from redcard.scenario.known import TapOrder
 from redcard.scenario.machine import Machine
 from redcard.scenario.rush import rush
-from redcard.scenario.spelling import offer_fields, seconds
+from redcard.scenario.spelling import seconds
 from redcard.scenario.world import World
 from redcard.scenario.yaml_lines import Table
 from sync.batch import next_batch
@@ -50,7 +50,7 @@ def tap(world: World, step: StepSpec) -> Result:
     agent = word(source, "agent")
     evidence = table(source.get("evidence"), "evidence", source.line_of("evidence"))
     supervisor = word(source, "supervisor")
-    order = till.TapOrder(
+    order = TapOrder(
         nonce=word(source, "nonce", f"step-{step.line}"),
         card=card_view(presented, snapshot.cards, snapshot.members),
         offer=word(source, "offer"),
@@ -113,45 +113,6 @@ def resend(world: World, step: StepSpec) -> Result:
 def lose_answer(world: World, step: StepSpec) -> Result:
     """The server's answer to the next sync is lost."""
     _machine(world, step).lose_answer = True
-    return {}
-
-
-def change(world: World, step: StepSpec) -> Result:
-    """Something changes at the server; terminals hear of it when they pull."""
-    source = _table(step)
-    books, now_ms = world.books, world.true_ms()
-    if "recall" in source:
-        world.recall(word(source, "recall"), word(source, "offer"))
-    elif "card" in source:
-        name = word(source, "card")
-        card = _known(books.cards, name, "card")
-        _only(source, {"card", "status", "member"})
-        status = _status(CardStatus, source, card.status)
-        member = word(source, "member", card.member)
-        books.set_card(name, replace(card, status=status, member=member), now_ms)
-    elif "member" in source:
-        name = word(source, "member")
-        member_spec = _known(books.members, name, "member")
-        _only(source, {"member", "status", "district", "street", "tags"})
-        tags = names(source.get("tags"), "tags", source.line_of("tags"))
-        books.set_member(
-            name,
-            replace(
-                member_spec,
-                status=_status(MemberStatus, source, member_spec.status),
-                district=word(source, "district", member_spec.district),
-                street=word(source, "street", member_spec.street),
-                tags=frozenset(tags) if "tags" in source else member_spec.tags,
-            ),
-            now_ms,
-        )
-    elif "terminal" in source:
-        _revoke(world, source)
-    elif "offer" in source:
-        _set_offer(world, source)
-    else:
-        raise DocumentInvalid("set needs card, member, offer, terminal or recall", line=step.line)
-    world.centre.changed()
     return {}
 
 
@@ -289,81 +250,6 @@ def settle(world: World, step: StepSpec) -> Result:
     return {}
 
 
-def state(world: World, step: StepSpec) -> Result:
-    """What the server, or a terminal, knows now."""
-    source = _table(step)
-    centre = world.centre
-    if "cases" in source:
-        return _Listed(
-            {
-                "cases": [
-                    {"reason": case.reason.value, "nonces": list(case.nonces)}
-                    for case in centre.cases()
-                ]
-            }
-        )
-    if "terminal" in source:
-        return _terminal_state(world, world.machine(word(source, "terminal")))
-    centre.judge()
-    offer = world.offer(word(source, "offer"))
-    if "member" in source:
-        reference = member_ref(word(source, "member"))
-        return {"usage": centre.usage.view(reference, offer).units}
-    redeemed = centre.usage.units(offer.id)
-    venue = Venue("", zone=world.scenario.zone)
-    numbers = world.depot.numbers(offer, venue, redeemed)
-    reversed_ = centre.usage.units_reversed(offer.id)
-    return {"redeemed": redeemed, "reversed": reversed_, **asdict(numbers)}
-
-
-class _Listed(dict[str, object]):
-    """An answer that a scenario may also compare as the bare list it holds."""
-
-
-def _terminal_state(world: World, machine: Machine) -> Result:
-    from ledger.verify import verify_database
-
-    counts = {kind.value: 0 for kind in Kind}
-    for data in machine.log.entries(0, machine.log.size):
-        kind = str(canonical.decode(data).get("kind"))
-        counts[kind] = counts.get(kind, 0) + 1
-    notes = [receipt.note for receipt in machine.sync.receipts()]
-    keys = [machine.log.vkey, world.centre.vkey]
-    report = verify_database(machine.disk / "ledger.db", keys, notes)
-    return {
-        "pending": machine.log.size - machine.acknowledged(),
-        "mode": machine.age(machine.now().now_ms).value,
-        "entries": counts,
-        "verified": report.ok,
-        "size": machine.log.size,
-    }
-
-
-def _revoke(world: World, source: Table) -> None:
-    _only(source, {"terminal", "revoked", "reason"})
-    revoked = source.get("revoked", True)
-    machine = world.machine(word(source, "terminal"))
-    reason = word(source, "reason") or (revoked if isinstance(revoked, str) else "lost")
-    if reason not in {"retired", "lost", "compromised"}:
-        raise DocumentInvalid("revoked is true, retired, lost or compromised", line=source.line)
-    if revoked is not False:
-        world.centre.revoke(machine.ledger, reason)
-
-
-def _set_offer(world: World, source: Table) -> None:
-    name = word(source, "offer")
-    _known(world.books.offers, name, "offer")
-    changes = Table(source.line)
-    for key, value in source.items():
-        if key != "offer":
-            changes[key] = value
-            changes.lines[key] = source.line_of(key)
-    fields = offer_fields(name, changes, world.scenario.zone)
-    if "title" not in changes:
-        del fields["title"]
-    world.books.set_offer(name, fields, world.true_ms())
-
-
 def _told(answer: till.Answer, zone: str) -> Result:
     found = asdict(answer)
     until_ms = found.pop("until_ms")
@@ -386,7 +272,10 @@ def _machine(world: World, step: StepSpec) -> Machine:
     name = word(argument, "terminal") if isinstance(argument, Table) else argument
     if isinstance(name, bool) or not isinstance(name, str | int):
         raise DocumentInvalid(f"{step.kind} needs a terminal", line=step.line)
-    return world.machine(str(name))
+    machine = world.machine(str(name))
+    if machine.broken:
+        raise StepImpossible(f"the ledger of {machine.name} cannot be opened: it is damaged")
+    return machine
 
 
 def _number(source: Table, key: str, default: int) -> int:
@@ -396,30 +285,6 @@ def _number(source: Table, key: str, default: int) -> int:
     return value
 
 
-def _only(source: Table, known: set[str]) -> None:
-    for key in source:
-        if key not in known:
-            raise DocumentInvalid(f"unknown key {key} in set", line=source.line_of(key))
-
-
-def _status(kind: type[W], source: Table, default: W) -> W:
-    try:
-        return kind(word(source, "status", default))
-    except ValueError:
-        known = ", ".join(str(one) for one in kind)
-        line = source.line_of("status")
-        raise DocumentInvalid(f"status must be one of {known}", line=line) from None
-
-
-_Known = TypeVar("_Known")
-
-
-def _known(table_: Mapping[str, _Known], name: str, what: str) -> _Known:
-    if name not in table_:
-        raise StepImpossible(f"there is no {what} {name!r}")
-    return table_[name]
-
-
 _STEPS: Final[Mapping[str, Callable[[World, StepSpec], Result]]] = {
     "tap": tap,
     "void": void,
@@ -427,7 +292,7 @@ _STEPS: Final[Mapping[str, Callable[[World, StepSpec], Result]]] = {
     "online": cut,
     "sync": sync,
     "pull": pull,
-    "set": change,
+    "set": changes.change,
     "clock": clock,
     "crash": crash,
     "lose_answer": lose_answer,
@@ -438,6 +303,6 @@ _STEPS: Final[Mapping[str, Callable[[World, StepSpec], Result]]] = {
     "export": export,
     "import": import_,
     "drop": drop,
-    "state": state,
+    "state": views.state,
     "settle": settle,
 }

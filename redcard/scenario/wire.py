@@ -11,7 +11,7 @@ from typing import Protocol
 
 from ledger.log.note import Verifier
 from redcard.scenario.machine import Machine
-from redcard.scenario.till import close_leases
+from redcard.scenario.ports import close_leases
 from sync.errors import Refused, Unreachable
 from sync.protocol import BATCH_MEDIA_TYPE, decode_size, entries_path
 from sync.receipts import open_receipt

@@ -37,7 +37,7 @@ from redcard.scenario.depot import Depot, Held
 from redcard.scenario.document import Scenario
 from redcard.scenario.errors import StepImpossible
 from redcard.scenario.machine import Machine, Snapshot, VirtualClock
-from redcard.scenario.till import Grant, Hold, take_lease
+from redcard.scenario.ports import Grant, Hold, take_lease
 from redcard.scenario.wire import push
 from server.facts import Facts, History, LeaseTerm, Position
 from sync.transport import Request, Response

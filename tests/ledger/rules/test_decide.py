@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from ledger.codes import CODES, TAP_PRECEDENCE, Code, Outcome
-from ledger.rules.decide import choose, decide
+from ledger.rules.choice import choose
+from ledger.rules.decide import decide
 from ledger.rules.offer import (
     Ask,
     BrokenOffer,
