@@ -111,6 +111,12 @@ _INTEGERS: Final = frozenset(
     }
 )
 _ARRAYS: Final = MappingProxyType({"offers": str, "counts": int, "voids": int})
+_KINDS: Final = {kind.value: kind for kind in Kind}
+_NEEDED: Final = {
+    kind: frozenset(("v", "seq", "ts_ms", "mono_ms", "boot", *names))
+    for kind, names in REQUIRED.items()
+}
+_TYPED: Final = _INTEGERS | _ARRAYS.keys()
 _BOOT: Final = re.compile(r"[0-9a-f]{16}\Z")
 _HASH: Final = re.compile(r"[a-z2-7]{26}\Z")
 _MEMBER: Final = re.compile(r"[0-9a-f]{16}\Z")
@@ -130,11 +136,15 @@ def check(entry: Entry) -> Kind:
         EntryInvalid: a field is missing or of the wrong type; the message names it.
     """
     kind = _kind(entry)
-    for name in ("v", "seq", "ts_ms", "mono_ms", "boot", *REQUIRED[kind]):
-        if name not in entry:
-            raise EntryInvalid(f"a {kind} entry needs the field {name}")
+    if not entry.keys() >= _NEEDED[kind]:
+        missing = min(_NEEDED[kind] - entry.keys())
+        raise EntryInvalid(f"a {kind} entry needs the field {missing}")
     for name, value in entry.items():
-        _check_value(name, value)
+        # What nearly every value is comes first: this runs between a card and its green light.
+        if type(value) is str and name not in _TYPED and len(value) <= 256 and value.isprintable():
+            continue
+        if type(value) is not int or name not in _INTEGERS:
+            _check_value(name, value)
     if entry["v"] != VERSION:
         raise EntryInvalid(f"entry version {entry['v']} is not {VERSION}")
     if not _BOOT.match(str(entry["boot"])):
@@ -149,10 +159,10 @@ def check(entry: Entry) -> Kind:
 
 
 def _kind(entry: Entry) -> Kind:
-    try:
-        return Kind(str(entry.get("kind")))
-    except ValueError:
-        raise EntryInvalid(f"unknown kind {entry.get('kind')!r}") from None
+    kind = _KINDS.get(str(entry.get("kind")))
+    if kind is None:
+        raise EntryInvalid(f"unknown kind {entry.get('kind')!r}")
+    return kind
 
 
 def _check_value(name: str, value: Value) -> None:

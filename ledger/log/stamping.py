@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, cast
 
 from ledger.entry import VERSION, Entry, Kind, check
 from ledger.errors import EntryInvalid
@@ -61,12 +61,12 @@ def stamp(entries: Sequence[Entry], head: Head, boot: str) -> Stamped:
     for seq, entry in enumerate(entries, head.size):
         stamped = {**entry, "v": VERSION, "seq": seq, "boot": boot}
         kind = check(stamped)
-        given = stamped["mono_ms"]
-        if isinstance(given, int) and given < mono:
+        given = cast("int", stamped["mono_ms"])
+        if given < mono:
             if mono - given > MONO_RACE_MS:
                 raise EntryInvalid(f"mono_ms runs back from {mono} to {given} in one boot")
             stamped["mono_ms"] = given = mono
-        mono = int(str(given))
+        mono = given
         data = canonical.encode(stamped)
         leaf = leaf_hash(data)
         nonce = stamped.get("nonce")
@@ -75,7 +75,7 @@ def stamp(entries: Sequence[Entry], head: Head, boot: str) -> Stamped:
                 seq,
                 data.decode(),
                 leaf[: schema.LEAF_PREFIX_BYTES],
-                int(str(stamped["orig_seq"])) if kind is Kind.VOID else None,
+                cast("int", stamped["orig_seq"]) if kind is Kind.VOID else None,
             )
         )
         if isinstance(nonce, str):

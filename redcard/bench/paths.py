@@ -19,6 +19,7 @@ from redcard.bench.raw import ROUNDS, RawAppend, Samples, best, hash_leaves
 
 ORIGIN: Final = f"bench.redcard.example/redcard/{'a' * 26}"
 GROUP_ENTRIES: Final = 100
+WARMING_COMMITS: Final = 400
 _CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _START_MS: Final = 1_401_415_200_000
 
@@ -94,12 +95,14 @@ def bench_append(
         raw = RawAppend(place, record + b"\n", (ROUNDS + 1) * commits)
         taps = _Taps(store)
         # The first copy of the write-ahead log leaves it allocated, as it is after a day's work.
-        Samples.of(taps.single, 400)
+        Samples.of(taps.step(1, WARMING_COMMITS), count=WARMING_COMMITS)
+        many = max(commits // 20, 10)
         singles, groups, raws = [], [], []
         for number in range(ROUNDS):
-            raws.append(Samples.of(raw.append, commits))
-            singles.append(Samples.of(taps.single, commits))
-            groups.append(Samples.of(taps.group, max(commits // 20, 10)))
+            limit, single = Samples.of(raw.append, taps.step(1, commits), count=commits)
+            raws.append(limit)
+            singles.append(single)
+            groups.extend(Samples.of(taps.step(GROUP_ENTRIES, many), count=many))
             if progress is not None:
                 progress(number + 1, ROUNDS)
         raw.close()
@@ -145,7 +148,7 @@ def bench_verify(
         with _store(place / "ledger.db") as store:
             taps = _Taps(store)
             while store.size < entries:
-                taps.group()
+                taps.step(GROUP_ENTRIES, 1)()
             stored = list(store.entries(0, store.size))
         raws, ours = [], []
         for number in range(ROUNDS):
@@ -172,22 +175,19 @@ def _store(path: Path) -> LogStore:
 
 
 class _Taps:
-    """Taps one after the other, made before they are timed only as far as a terminal could."""
+    """Taps one after the other; what the terminal hands to the ledger is made before the clock."""
 
     def __init__(self, store: LogStore) -> None:
         self._store = store
         self._number = 0
 
-    def single(self) -> None:
-        """One tap, one commit."""
-        self._number += 1
-        self._store.append([_tap(self._number)])
-
-    def group(self) -> None:
-        """A hundred taps, one commit."""
+    def step(self, entries: int, commits: int) -> Callable[[], object]:
+        """A step that appends ``entries`` taps in one commit, good for ``commits`` times."""
         first = self._number + 1
-        self._number += GROUP_ENTRIES
-        self._store.append([_tap(first + at) for at in range(GROUP_ENTRIES)])
+        self._number += entries * commits
+        made = [_tap(first + at) for at in range(entries * commits)]
+        groups = iter([made[at : at + entries] for at in range(0, len(made), entries)])
+        return lambda: self._store.append(next(groups))
 
 
 def _tap(number: int) -> Entry:

@@ -21,14 +21,19 @@ class Samples:
     seconds: tuple[float, ...]
 
     @classmethod
-    def of(cls, step: Callable[[], object], count: int) -> Self:
-        """Runs a step ``count`` times and times each."""
-        taken = []
+    def of(cls, *steps: Callable[[], object], count: int) -> list[Self]:
+        """Runs steps in turn, ``count`` times each, and times each: what disturbs one disturbs all.
+
+        Returns:
+            The samples of every step, in their order.
+        """
+        taken: list[list[float]] = [[] for _ in steps]
         for _ in range(count):
-            before = time.perf_counter()
-            step()
-            taken.append(time.perf_counter() - before)
-        return cls(tuple(sorted(taken)))
+            for step, into in zip(steps, taken, strict=True):
+                before = time.perf_counter()
+                step()
+                into.append(time.perf_counter() - before)
+        return [cls(tuple(sorted(one))) for one in taken]
 
     def quantile(self, part: float) -> float:
         """The duration below which ``part`` (0 to 1) of the samples lie, in microseconds."""

@@ -1,0 +1,71 @@
+"""The benches: both sides are measured in one run, and the verdict follows from the numbers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from redcard.bench import paths
+from redcard.bench.paths import bench_append, bench_verify, figure
+from redcard.bench.raw import ROUNDS, RawAppend, Samples, hash_leaves
+
+NAMES = {"name", "value", "unit", "raw", "ratio", "reach", "met", "samples"}
+
+
+@pytest.mark.parametrize(
+    ("ours", "raw", "met"), [([3.0, 2.9], [2.0, 5.0], True), ([3.1], [2.0], False)]
+)
+def test_met_is_computed_from_the_best_rounds(
+    ours: list[float], raw: list[float], met: bool
+) -> None:
+    made = figure("x", "us", ours, raw, 1.5)
+    assert (made.value, made.raw, made.met) == (min(ours), min(raw), met)
+    assert made.ratio == round(min(ours) / min(raw), 3)
+
+
+def test_rates_are_better_when_larger() -> None:
+    made = figure("x", "entries/s", [10.0, 40.0], [1.0, 2.0], 20.0, aim="at least")
+    assert (made.value, made.raw, made.ratio, made.met) == (40.0, 2.0, 20.0, True)
+    assert not figure("x", "entries/s", [39.0], [2.0], 20.0, aim="at least").met
+
+
+def test_append_measures_both_sides_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paths, "WARMING_COMMITS", 5)
+    rounds: list[int] = []
+    made = bench_append(tmp_path, commits=10, progress=lambda done, _: rounds.append(done))
+    assert rounds == list(range(1, ROUNDS + 1))
+    assert [one.name for one in made] == [
+        "append_p50",
+        "append_p99",
+        "group_commit_100",
+        "file_bytes",
+    ]
+    for one in made:
+        document = one.document()
+        assert set(document) == NAMES
+        assert one.value > 0
+        assert one.raw > 0
+    assert len(made[0].samples["raw"]) == len(made[0].samples["ours"]) == ROUNDS
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_verify_measures_the_auditors_file(tmp_path: Path) -> None:
+    (made,) = bench_verify(tmp_path, entries=300)
+    assert (made.name, made.unit, made.reach) == ("verify_auditor", "us/entry", 30.0)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_raw_appends_reach_the_file(tmp_path: Path) -> None:
+    raw = RawAppend(tmp_path, b"record", 4)
+    before = (tmp_path / "raw-append").stat().st_size
+    (samples,) = Samples.of(raw.append, count=3)
+    data = (tmp_path / "raw-append").read_bytes()
+    assert data[:19] == b"record" * 3 + b"\xff"
+    assert len(data) == before, "the file is preallocated, it must not grow"
+    raw.close()
+    assert samples.quantile(0) <= samples.quantile(0.5) <= samples.quantile(1)
+    assert samples.rate() > 0
+    assert hash_leaves([b"a", b"b"]) > 0
