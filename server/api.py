@@ -187,7 +187,8 @@ async def authentic(ledger: Ledger, request: Request, core: Core) -> None:
 )
 async def get_judgements(ledger: Ledger, core: Core, after: After = 0) -> Response:
     """Judgements after a revision, at most one page; what was sent before is judged first."""
-    return Response(await core.judgements(ledger, after), media_type=NOTE_MEDIA_TYPE)
+    note = await core.judgements(ledger, after)
+    return Response(note, headers=await core.standing(ledger), media_type=NOTE_MEDIA_TYPE)
 
 
 @router.get(
@@ -200,7 +201,8 @@ async def get_judgements(ledger: Ledger, core: Core, after: After = 0) -> Respon
 )
 async def get_feed(ledger: Ledger, core: Core, after: After = 0) -> Response:
     """Feed items after a number, at most one page."""
-    return Response(await core.feed(ledger, after), media_type=NOTE_MEDIA_TYPE)
+    note = await core.feed(ledger, after)
+    return Response(note, headers=await core.standing(ledger), media_type=NOTE_MEDIA_TYPE)
 
 
 @router.post(

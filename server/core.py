@@ -23,13 +23,14 @@ from server.database import Database
 from server.enrolment import Activation
 from server.errors import DatabaseFault, EnrolmentRefused, TerminalUnknown
 from server.home import FEED, JUDGEMENTS, WITNESS, ServerHome
-from server.ingest import Ingest
+from server.ingest import Ingest, read_log, standing
 from server.pages_of_records import feed_page, judgements_page
 from server.projections import Projector
 from server.schema import ledgers, settings
 from sync.admission import LedgerState
 from sync.enrolment import Enrolled, EnrolRequest
 from sync.feed import encode_page
+from sync.protocol import SIZE_HEADER, STATE_HEADER
 
 #: Longest that judging waits before it looks again by itself.
 JUDGE_PAUSE_S: Final = 5.0
@@ -133,6 +134,16 @@ class ServerCore(BackOffice):
         async with self.database.reading() as connection:
             page = await feed_page(connection, ledger, after, self.now_ms())
         return sign_note(encode_page(page), [self.home.signer(FEED)])
+
+    async def standing(self, ledger: str) -> dict[str, str]:
+        """Headers beside a terminal's pages: how its ledger stands, and how much of it is here.
+
+        Raises:
+            TerminalUnknown: no such ledger.
+        """
+        async with self.database.reading() as connection:
+            state = (await read_log(connection, ledger)).state
+        return {STATE_HEADER: standing(state.state), SIZE_HEADER: str(state.size)}
 
     # Terminals.
 

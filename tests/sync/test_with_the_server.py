@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from server.home import Configuration, ServerHome
 from sync import download
 from sync.client import Client, ServerKeys
 from sync.enrolment import decode_enrolled, encode_request, enrol_request
-from sync.protocol import ENROL_PATH
+from sync.protocol import ENROL_PATH, SIZE_HEADER
 from sync.snapshot import SnapshotStore
 from sync.state import SyncState
 from sync.transport import Request
@@ -160,5 +161,32 @@ def test_a_clone_is_quarantined_for_both_machines(stations: list[Station]) -> No
         one.client._state = fresh
         assert one.client.push().status is SyncStatus.QUARANTINED
         one.client._state, one.client._source = one.state, one.log
+    # The honest machine has nothing to send, and is told all the same.
+    idle = one.client.sync()
+    assert (idle.status, idle.push.batches) == (SyncStatus.QUARANTINED, 0)
     one.log.grow(1)
     assert one.client.push().status is SyncStatus.QUARANTINED
+
+
+def test_a_server_restored_from_a_backup_is_refilled_by_an_idle_terminal(
+    server: Federation, stations: list[Station], tmp_path: Path
+) -> None:
+    one, two = stations
+    one.client.sync()
+    backup = shutil.copytree(tmp_path / "server", tmp_path / "backup")
+    one.log.grow(700)
+    two.log.grow(2)
+    one.client.sync()
+    two.client.sync()
+    receipts = one.state.receipts()
+    restored = Federation(backup, HandClock())
+    try:
+        for station in stations:
+            station.client._transport = restored.transport
+            result = station.client.sync()
+            assert (result.status, result.push.pending) == (SyncStatus.OK, 0), result
+            held = restored.run(restored.core.standing(station.log.ledger))
+            assert held[SIZE_HEADER] == str(station.log.size)
+    finally:
+        restored.close()
+    assert receipts == one.state.receipts()[: len(receipts)]
