@@ -117,7 +117,12 @@ class StockDesk:
             return None
         if offer.offline is OfflineMode.LEASED:
             opens = self._writer.leases.opens(offer.id)
-            return sum(lease.left for lease in opens if lease.expires_ms > now.now_ms)
+            left = sum(lease.left for lease in opens if lease.expires_ms > now.now_ms)
+            # Without a lease a connected terminal asks the pool at the tap: what is left there
+            # is not known here, and "none left" would be wrong.
+            if not left and self._facts.link.connected(now.boot_ms):
+                return None
+            return left
         if offer.offline is OfflineMode.CAPPED:
             return max(0, offer.stock.quantity - self._used(offer, venue, now))
         return None

@@ -205,7 +205,7 @@ class KioskScreen:
         if state == "decline" and self._lifted_ms is not None:
             until_ms = min(until_ms, self._lifted_ms + AFTER_LIFT_SHOWN_MS)
         note = ""
-        if self._view.demo and answer.own_ms and answer.entry is not None:
+        if self._view.demo and answer.green and answer.own_ms and answer.entry is not None:
             words = wording(language)
             note = words.gettext("Chip verified, signed, on disk in %(ms)s ms")
             note %= {"ms": f"{answer.own_ms:.1f}"}
