@@ -174,17 +174,20 @@ class StoredLog:
             " WHERE nonce.key = ? ORDER BY nonce.seq",
             nonce_key(nonce),
         )
-        # The newest entries, after the last complete tile, are not in the index yet.
-        size, _ = self.checkpoint()
-        needle = canonical.encode({"nonce": nonce})[1:-1]
-        indexed = size - size % schema.TILE_ENTRIES
-        tail = self._all("SELECT seq, entry FROM entry WHERE seq >= ? ORDER BY seq", indexed)
-        rows.extend((seq, data) for seq, data in tail if needle in (data or b""))
+        rows.extend(self._not_indexed(nonce))
         for seq, data in rows:
             fields = self._decode(seq, data)
             if fields.get("nonce") == nonce and fields.get("kind") in NONCE_KINDS:
                 return seq, fields
         return None
+
+    def _not_indexed(self, nonce: str) -> list[tuple[Any, ...]]:
+        """Rows after the last complete tile that may hold a nonce; the index has no others."""
+        size, _ = self.checkpoint()
+        needle = canonical.encode({"nonce": nonce})[1:-1]
+        first = size - size % schema.TILE_ENTRIES
+        tail = self._all("SELECT seq, entry FROM entry WHERE seq >= ? ORDER BY seq", first)
+        return [row for row in tail if isinstance(row[1], bytes) and needle in row[1]]
 
     def voids_of(self, seq: int) -> list[int]:
         """Seqs of the voids that name the entry ``seq`` as their original."""

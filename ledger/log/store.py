@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Self, TypeAlias
+from typing import Any, Final, Self, TypeAlias
 
 from ledger.entry import Entry, Kind
 from ledger.errors import LogFault, LogFull, LogPoisoned
@@ -26,7 +26,7 @@ from ledger.log.checkpoint import Checkpoint
 from ledger.log.disk import RESERVE_BYTES, Reserve, WriterLock, sync_directory, translate
 from ledger.log.merkle import Frontier
 from ledger.log.note import Signer, Verifier, vkey
-from ledger.log.reading import BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, StoredLog
+from ledger.log.reading import BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, StoredLog, nonce_key
 from ledger.log.recovery import BootFacts, Head, recover
 from ledger.log.stamping import Row, stamp
 
@@ -187,6 +187,16 @@ class LogStore(StoredLog):
     def root(self) -> bytes:
         """Merkle root over all entries."""
         return self._head.frontier.root()
+
+    def _not_indexed(self, nonce: str) -> list[tuple[Any, ...]]:
+        key = nonce_key(nonce)
+        statement = "SELECT seq, entry FROM entry WHERE seq = ?"
+        return [
+            row
+            for known, seq in self._head.nonces
+            if known == key
+            for row in self._all(statement, seq)
+        ]
 
     def append(self, entries: Sequence[Entry]) -> Commit:
         """Appends entries in one durable, signed commit (contract in the module's docstring).

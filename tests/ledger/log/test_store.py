@@ -134,6 +134,33 @@ def test_nonces_answer_with_the_first_tap() -> None:
         assert store.voids_of(3) == []
 
 
+def test_nonces_are_found_in_the_index_and_before_it(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    with create(path) as store:
+        for start in range(0, 600, 50):
+            store.append([tap(start + at) for at in range(50)])
+        with LogReader.open(path) as reader:
+            for source in (store, reader):
+                for number in (0, 253, 254, 255, 509, 510, 598, 599):
+                    found = source.by_nonce(nonce(number))
+                    assert found is not None
+                    assert found[0] == number + 2
+                assert source.by_nonce(nonce(600)) is None
+    with reopen(path) as store:
+        found = store.by_nonce(nonce(599))
+        assert found is not None
+        store.append([tap(700 + at) for at in range(200)])
+    with reopen(path) as store:
+        for number, seq in ((599, 601), (700, 602), (899, 801)):
+            found = store.by_nonce(nonce(number))
+            assert found is not None
+            assert found[0] == seq
+    connection = sqlite3.connect(path)
+    (indexed,) = connection.execute("SELECT count(*) FROM nonce").fetchone()
+    assert indexed == 768 - 2
+    connection.close()
+
+
 def test_nonce_keys_keep_the_order_of_time_and_fit_a_column() -> None:
     keys = [nonce_key(nonce(number)) for number in range(0, 5_000, 10)]
     assert keys == sorted(keys)
