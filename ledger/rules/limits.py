@@ -10,12 +10,13 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import islice
 from typing import Final
 
 from ledger.codes import CODES, Code
 from ledger.rules.offer import Limit, LimitScope, Offer, Period
-from ledger.rules.usage import UsageView, Use
-from ledger.rules.windows import instant_of, local_day, next_day_start
+from ledger.rules.usage import UsageView, Use, units_of
+from ledger.rules.windows import day_start, instant_of, local_day, next_day_start
 
 _EVER: Final = 2**62
 
@@ -107,11 +108,12 @@ def _judge(
 
 def _exceeded(limit: Limit, inside: Sequence[Use], quantity: int, zone: str, now_ms: int) -> bool:
     if limit.count is not None:
-        return sum(use.quantity for use in inside) + quantity > limit.count
+        return units_of(inside) + quantity > limit.count
     if limit.days is not None:
-        today = local_day(now_ms, zone)
-        days = list(_days(inside, zone))
-        return today not in days and len(days) >= limit.days
+        if _inside(inside, day_start(now_ms, zone), next_day_start(now_ms, zone)):
+            return False
+        # No further than the limit: a look at the calendar costs more than a use.
+        return sum(1 for _ in islice(_days(inside, zone), limit.days)) >= limit.days
     assert limit.within_ms is not None  # the catalogue gives each limit exactly one bound
     return bool(inside) and now_ms - inside[0].ts_ms >= limit.within_ms
 
@@ -135,13 +137,13 @@ def _when(use: Use) -> int:
     return use.ts_ms
 
 
-def _days(uses: Sequence[Use], zone: str) -> Iterator[date]:
-    """Distinct local days of uses sorted by time, with one look at the calendar a day."""
+def _days(uses: Sequence[Use], zone: str) -> Iterator[int]:
+    """Ends of the distinct local days of uses sorted by time, one look at the calendar a day."""
     day_end = 0
     for use in uses:
         if use.ts_ms >= day_end:
             day_end = next_day_start(use.ts_ms, zone)
-            yield local_day(use.ts_ms, zone)
+            yield day_end
 
 
 def _months(day: date, length: int) -> tuple[date, date]:

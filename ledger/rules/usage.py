@@ -11,7 +11,8 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from heapq import merge
+from itertools import chain
+from operator import itemgetter
 from typing import Final, NamedTuple
 
 from ledger.entry import Entry, Kind
@@ -60,7 +61,7 @@ class UsageView:
     @property
     def units(self) -> int:
         """Units of the offer over its whole life."""
-        return sum(use.quantity for use in self.uses)
+        return units_of(self.uses)
 
     def joined(self, other: UsageView) -> UsageView:
         """Own uses and those of a used-set together; the two must not overlap."""
@@ -68,9 +69,9 @@ class UsageView:
             return self
         groups = {*self.grouped, *other.grouped}
         return UsageView(
-            list(merge(self.uses, other.uses)),
+            _merged([self.uses, other.uses]),
             {
-                name: list(merge(self.grouped.get(name, ()), other.grouped.get(name, ())))
+                name: _merged([self.grouped.get(name, ()), other.grouped.get(name, ())])
                 for name in groups
             },
         )
@@ -119,7 +120,7 @@ class Usage:
         for limit in offer.limits:
             if limit.group and limit.group not in grouped:
                 names = limit.offers or (offer.id,)
-                grouped[limit.group] = list(merge(*(mine.get(name, ()) for name in names)))
+                grouped[limit.group] = _merged([mine.get(name, ()) for name in names])
         return UsageView(mine.get(offer.id, ()), grouped)
 
     def units(self, offer: str, *, start_ms: int = 0, end_ms: int | None = None) -> int:
@@ -218,6 +219,22 @@ class Usage:
         self._waiting.pop(position, None)
         self._gone.add(position)
         self._reversed[use.offer] = self._reversed.get(use.offer, 0) + use.quantity
+
+
+_quantity: Final = itemgetter(3)
+
+
+def units_of(uses: Sequence[Use]) -> int:
+    """Units of some uses together."""
+    return sum(map(_quantity, uses))
+
+
+def _merged(parts: Sequence[Sequence[Use]]) -> Sequence[Use]:
+    """Sorted uses joined into one sorted sequence; a lone part is not copied."""
+    filled = [part for part in parts if part]
+    if len(filled) <= 1:
+        return filled[0] if filled else ()
+    return sorted(chain.from_iterable(filled))
 
 
 def _when(use: Use) -> int:
