@@ -113,6 +113,8 @@ class ServiceContext:
     def _establish(self) -> Any:
         code, context = self._scard.SCardEstablishContext(self._scard.SCARD_SCOPE_USER)
         check(code)
+        if self.lost:  # too late; nobody will ask for it
+            self._scard.SCardReleaseContext(context)
         return context
 
 
