@@ -133,6 +133,7 @@ class Uplink:
 
         Raises:
             LedgerError: the log cannot be read.
+            BatchTooLarge: no batch can be made of what comes next.
             StateFault: the sync database cannot be used.
         """
         run = _Run(self._source, self._state, self._transport, self._witness, progress)

@@ -133,6 +133,26 @@ def test_a_batch_must_end_at_its_checkpoint_and_be_of_this_ledger() -> None:
     assert isinstance(run(held, other), Malformed)
 
 
+def test_limits_hold_whatever_the_codec_let_through() -> None:
+    held = log(1)
+    source = held.copy_at(1)
+    source.commit(*(b"e" for _ in range(501)))
+    assert isinstance(run(held, batch(source, 1, 502)), Malformed)
+    large = held.copy_at(1)
+    large.commit(b"x" * (1 << 20), b"y")
+    assert isinstance(run(held, batch(large, 1, 3)), Malformed)
+    assert isinstance(run(held, Batch(LEDGER, 1, (), held.notes[1])), Malformed)
+
+
+def test_a_note_that_only_others_signed_is_unsigned() -> None:
+    held = log(3)
+    came = batch(log(5), 3, 5)
+    leaves = held.leaves()
+    got = admit(state(held), came, lambda a, b: leaves[a:b], [])
+    assert isinstance(got, Refused)
+    assert got.word is StatusWord.UNSIGNED
+
+
 def test_a_signed_note_that_is_no_checkpoint_is_malformed() -> None:
     from ledger.log.note import sign_note
 

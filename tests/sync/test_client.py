@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +11,16 @@ from ledger.log.checkpoint import cosign
 from ledger.log.merkle import Frontier
 from sync.admission import LedgerState
 from sync.client import Client
-from sync.envelope import decode_receipts
+from sync.envelope import (
+    ReceiptFile,
+    decode_receipts,
+    encode_parts,
+    encode_receipts,
+    seal,
+)
 from sync.errors import EnvelopeInvalid, StateFault, Unreachable
 from sync.feed import Judgement
-from sync.protocol import Problem, encode_problem, encode_size
+from sync.protocol import Batch, Problem, encode_problem, encode_size
 from sync.state import SyncState
 from sync.transport import MemoryTransport, Request, Response
 from sync.uplink import PushResult, SyncStatus
@@ -435,6 +442,79 @@ def test_a_file_with_a_gap_tells_from_where_to_export_again(
     one.client.export(tmp_path / "again")
     assert terminal(server, other_log).client.import_(tmp_path / "again").status == "ok"
     assert entries(server, one) == one.log.stored
+
+
+@pytest.mark.parametrize(
+    ("response", "status", "word"),
+    [
+        (Response(503, {}, b""), SyncStatus.OVERLOADED, "overloaded"),
+        (Response(200, {}, b"<html>"), SyncStatus.UNVERIFIED, "overloaded"),
+        (Response(409, {}, b"x"), SyncStatus.UNVERIFIED, "overloaded"),
+        (
+            Response(403, {}, encode_problem(Problem(403, "revoked", "gone"))),
+            SyncStatus.REVOKED,
+            "revoked",
+        ),
+    ],
+)
+def test_a_relay_that_breaks_off_keeps_the_receipts_it_has(
+    server: MemoryServer,
+    one: Terminal,
+    tmp_path: Path,
+    response: Response,
+    status: SyncStatus,
+    word: str,
+) -> None:
+    one.log.grow(700)
+    one.client.export(tmp_path / "file")
+
+    def first_part_only(request: Request) -> Response:
+        return server(request) if server.requests == 0 else response
+
+    one.transport._answer = first_part_only
+    result = one.client.import_(tmp_path / "file")
+    assert (result.status, result.receipts, result.entries) == (status, 1, 500)
+    assert result.written is not None
+    assert decode_receipts(result.written.read_bytes()).status == word
+    assert one.client.status().acknowledged == 500
+    one.transport._answer = server
+    assert one.client.import_(tmp_path / "file").status is SyncStatus.OK
+    assert one.client.status().pending == 0
+
+
+def test_a_file_carries_one_ledger_and_says_which(
+    server: MemoryServer, one: Terminal, tmp_path: Path
+) -> None:
+    other = SignedLog(ledger_name(2), "two")
+    other.grow(1)
+    recipient = server.keys().recipient
+    mine = seal(Batch(one.log.ledger, 0, tuple(one.log.stored), one.log.notes[3]), recipient)
+    theirs = seal(Batch(other.ledger, 0, tuple(other.stored), other.notes[1]), recipient)
+    masked = dataclasses.replace(theirs, ledger=one.log.ledger)
+    unsigned = dataclasses.replace(mine, checkpoint=b"junk")
+    for parts, what in (
+        ([mine, theirs], "one ledger"),
+        ([masked], "its checkpoint"),
+        ([unsigned], "cannot be read"),
+    ):
+        (tmp_path / "file").write_bytes(encode_parts(parts))
+        with pytest.raises(EnvelopeInvalid, match=what):
+            one.client.import_(tmp_path / "file")
+    assert server.requests == 0
+
+
+def test_receipts_of_a_newer_server_word_are_still_taken(
+    server: MemoryServer, one: Terminal, tmp_path: Path
+) -> None:
+    one.client.push()
+    note = one.state.receipts()[0].note
+    file = ReceiptFile(one.log.ledger, "word_of_tomorrow", 3, (note,))
+    (tmp_path / "back").write_bytes(encode_receipts(file))
+    fresh = terminal(server, one.log)
+    result = fresh.client.import_(tmp_path / "back")
+    assert (result.status, result.pending) == (SyncStatus.REFUSED, 0)
+    assert "word_of_tomorrow" in result.detail
+    fresh.state.close()
 
 
 def test_an_unreachable_server_leaves_no_receipt_file(
