@@ -43,7 +43,9 @@ set -e
 mount -t tmpfs none /run
 mkdir /run/pcscd
 mount --bind "$1" /run/pcscd
-PCSCLITE_HP_DROPDIR="$2/none" pcscd --foreground --error --config "$2" </dev/null &
+# where pcscd asks polkit, whose bus is covered too, it must be told not to
+polkit=$(pcscd --help 2>&1 | grep -o -- --disable-polkit || true)
+PCSCLITE_HP_DROPDIR="$2/none" pcscd --foreground --error $polkit --config "$2" </dev/null &
 echo "$!"
 read -r _ || true
 kill "$!" 2>/dev/null || true
