@@ -50,14 +50,21 @@ class Pn532:
         self._lock = threading.Lock()
         self._registers: dict[int, int] = {}
         self._parameters = 0
+        self._select_response = 0x20
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="PN532", daemon=True)
         self._thread.start()
 
-    def insert(self, card: VirtualCard) -> None:
-        """Lays a card on the chip, beside the one that lies there."""
+    def insert(self, card: VirtualCard, *, processor: bool = True) -> None:
+        """Lays a card on the chip, beside the one that lies there.
+
+        Args:
+            card: answers the commands.
+            processor: whether it says that it speaks ISO-DEP; storage cards do not.
+        """
         with self._lock:
             self._cards.append(card)
+            self._select_response = 0x20 if processor else 0x08
 
     def remove(self) -> None:
         """Takes all cards away."""
@@ -146,7 +153,8 @@ class Pn532:
         answer = bytes((len(cards),))
         for number, card in enumerate(cards, 1):
             uid = b"\x04" + (id(card) & 0xFFFFFF).to_bytes(3)
-            answer += bytes((number,)) + b"\x00\x04\x20" + bytes((len(uid),)) + uid
+            answer += bytes((number,)) + b"\x00\x04"
+            answer += bytes((self._select_response, len(uid))) + uid
             if self._parameters & _AUTOMATIC_RATS and target is not None:
                 answer += target.answer(b"\xe0\x80") or b""
         return answer

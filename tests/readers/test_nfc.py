@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from readers.errors import CardRemoved, ReaderMissing
+from readers.errors import CardRemoved, CardUnreadable, ReaderMissing
 from readers.nfc import NfcReader, _other_card, _type_a_uids
 from readers.supervision import ReaderState
 from readers.virtual import pn532_frames as frames
@@ -199,6 +199,28 @@ def test_several_cards_in_the_field(chip: Pn532) -> None:
         assert seen.wait_results() == [(b"", 0x9000)]
     finally:
         reader.stop()
+
+
+def test_a_card_without_a_processor_is_announced_and_cannot_be_used(chip: Pn532) -> None:
+    reader, seen = NfcReader(chip.path, "N"), Recorder()
+    reader.start(seen)
+    try:
+        chip.insert(TestCard(), processor=False)
+        assert "cannot prove itself" in str(seen.wait_results()[0])
+        assert isinstance(seen.results[0], CardUnreadable)
+        chip.remove()
+        seen.wait_state("N", ReaderState.READY)
+        chip.insert(TestCard())
+        assert seen.wait_results(2)[1] == (b"", 0x9000)
+    finally:
+        reader.stop()
+
+
+def test_a_card_that_leaves_the_chip_while_it_exchanges(chip: Pn532) -> None:
+    chip.insert(FaultyCard(TestCard(), Faults(tear_at=1)))
+    asked = [_ask(chip, frames.encode(bytes.fromhex(one))) for one in ("D44A0100", "D44001B0")]
+    assert [found[1][1][:3].hex() for found in asked] == ["d54b01", "d54101"]
+    assert _ask(chip, frames.encode(bytes.fromhex("D44A0100")))[1][1].hex() == "d54b00"
 
 
 def test_a_reader_that_is_unplugged_while_it_works() -> None:
