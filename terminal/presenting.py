@@ -9,6 +9,7 @@ from typing import Final
 
 from ledger.rules.terms import CardStatus
 from readers.cards.detect import identify
+from readers.cards.errors import AuthenticationFailed
 from readers.cards.scheme import AuthenticatedCard, CardScheme, SchemeContext
 from readers.connection import CardConnection, Interface
 from readers.errors import (
@@ -33,12 +34,14 @@ class Presented:
         card: what the scheme says of it, ``None`` unless ``status`` is ``active``.
         answered_ns: performance counter at the card's last answer; own code is measured from it.
         fault: class name of the error, for the diagnosis log.
+        claimed: card hash that a card without proof claims to have (C02), or empty.
     """
 
     status: CardStatus
     card: AuthenticatedCard | None = None
     answered_ns: int = 0
     fault: str = ""
+    claimed: str = ""
 
 
 SEVERAL: Final = Presented(CardStatus.SEVERAL, fault="SeveralCards")
@@ -73,7 +76,8 @@ def present(
 
 
 def _failed(status: CardStatus, error: ReaderError, timed: _Timed) -> Presented:
-    return Presented(status, None, timed.answered_ns, type(error).__name__)
+    claimed = error.card if isinstance(error, AuthenticationFailed) else ""
+    return Presented(status, None, timed.answered_ns, type(error).__name__, claimed)
 
 
 class _Timed:

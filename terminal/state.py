@@ -93,7 +93,7 @@ def card_view(presented: Presented, cards: Directory, today_iso: str) -> CardVie
     """
     card = presented.card
     if card is None:
-        return CardView(status=presented.status)
+        return CardView(card=presented.claimed, status=presented.status)
     listed = cards.find(card.card)
     if listed is None:
         status, member = CardStatus.UNKNOWN, None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from redcard.cli import pass_session, shared_options
-from redcard.console import EXIT_NO, Session, emit, note, progress, table
+from redcard.console import EXIT_NO, Session, emit, progress, table
 
 if TYPE_CHECKING:
     from redcard.demo_once import Done
@@ -177,28 +177,32 @@ def bench() -> None:
     """Figures beside the raw limit measured in the same run."""
 
 
-def _bench(session: Session, name: str, directory: Path | None, rounds: int) -> int:
-    from redcard.bench import figures
+def _bench(session: Session, name: str, directory: Path | None) -> int:
+    from redcard.bench.figures import measure
 
     with (
         tempfile.TemporaryDirectory(dir=directory) as place,
         progress(session, name) as advance,
     ):
-        found = figures.measure(name, Path(place), rounds=rounds, progress=advance)
+        found = measure(name, Path(place), advance)
     rows = [
         [
             figure["name"],
-            f"{figure['value']:.4g} {figure['unit']}",
-            f"{figure['raw']:.4g} {figure['unit']}",
+            f"{figure['value']:.5g} {figure['unit']}",
+            f"{figure['raw']:.5g} {figure['unit']}",
             f"{figure['ratio']:.3g}",
-            figure["reach"],
+            f"{figure['reach']:.3g}",
             "✓" if figure["met"] else "✕",
         ]
         for figure in found
     ]
     headers = ["figure", "ours", "raw", "ratio", "reach", "met"]
-    emit(session, {"figures": found}, table("", headers, rows))
-    note(session.say("（同一次运行中交替测得）", "(both sides measured in turn in this run)"))
+    samples = [
+        f"  {figure['name']}: ours {figure['samples']['ours']} raw {figure['samples']['raw']}"
+        for figure in found
+    ]
+    said = session.say("两边在同一次运行中交替测得：", "Both sides, measured in turn in this run:")
+    emit(session, {"figures": found}, "\n".join([table("", headers, rows), said, *samples]))
     return 0
 
 
@@ -210,14 +214,12 @@ def _bench_command(name: str, about: str) -> None:
         type=click.Path(exists=True, file_okay=False, path_type=Path),
         help="Folder on the disk to measure; absent, the temporary folder.",
     )
-    @click.option("--rounds", type=click.IntRange(1, 50), default=5, help="Interleaved runs.")
     @shared_options
     @pass_session
-    def measured(session: Session, directory: Path | None, rounds: int) -> int:
-        return _bench(session, name, directory, rounds)
+    def measured(session: Session, directory: Path | None) -> int:
+        return _bench(session, name, directory)
 
 
 _bench_command("append", "Durable signed append beside a raw preallocated write + fdatasync.")
-_bench_command("verify", "Verifying a ledger beside bare leaf hashing.")
+_bench_command("verify", "The auditor's file over a ledger beside bare leaf hashing.")
 _bench_command("tap", "Own code from the card's last answer to green beside a raw fdatasync.")
-_bench_command("ingest", "Batches into the server beside a raw insert of the same rows.")

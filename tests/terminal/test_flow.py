@@ -91,6 +91,7 @@ def test_a_forged_card_is_c02_and_leaves_no_member(rig: Rig) -> None:
     answer = rig.kiosk(forged)
     assert (answer.outcome, answer.code) == ("decline", "C02")
     assert "member" not in rig.entries()[-1]
+    assert rig.entries()[-1]["card"] == hash_of(make_pan(1)), "which card it claims to be"
     assert rig.kiosk(card).code == "A01"
 
 

@@ -1,0 +1,51 @@
+"""Every bench by its name, as ``redcard bench`` runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from redcard.bench.paths import Figure
+
+Progress = Callable[[int, int], None]
+
+
+def measure(name: str, directory: Path, progress: Progress | None = None) -> list[dict[str, Any]]:
+    """Runs one bench.
+
+    Args:
+        name: ``append``, ``verify``, ``tap`` or ``ingest``.
+        directory: a folder on the disk to measure.
+        progress: called with steps done and steps in all.
+
+    Returns:
+        Figures as ``bench --json`` prints them; ``met`` is computed from the samples.
+    """
+    return [figure.document() for figure in _BENCHES[name](directory, progress)]
+
+
+def _append(directory: Path, progress: Progress | None) -> list[Figure]:
+    from redcard.bench.paths import bench_append
+
+    return bench_append(directory, progress=progress)
+
+
+def _verify(directory: Path, progress: Progress | None) -> list[Figure]:
+    from redcard.bench.paths import bench_verify
+
+    return bench_verify(directory, progress=progress)
+
+
+def _tap(directory: Path, progress: Progress | None) -> list[Figure]:
+    from redcard.bench.tap import bench_tap
+
+    return bench_tap(directory, progress=progress)
+
+
+_BENCHES: dict[str, Callable[[Path, Progress | None], list[Figure]]] = {
+    "append": _append,
+    "verify": _verify,
+    "tap": _tap,
+}
+NAMES = tuple(_BENCHES)
