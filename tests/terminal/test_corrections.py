@@ -70,6 +70,17 @@ def test_one_millisecond_before_the_end_is_in_time(taken: Rig) -> None:
     assert taken.service.void("counter", "n1", reason="other").code == "A01"
 
 
+def test_a_jump_of_the_wall_clock_does_not_end_the_window(taken: Rig) -> None:
+    taken.clock.wall += 60 * MINUTE_MS
+    taken.clock.boot += MINUTE_MS
+    assert taken.service.void("counter", "n1", reason="other").code == "A01"
+    recent = taken.service.recent("counter")
+    assert [(one.kind, one.reversed, one.voidable_ms) for one in recent] == [
+        ("void", False, 0),
+        ("redeem", True, 0),
+    ]
+
+
 def test_a_restart_of_the_machine_ends_the_window(taken: Rig) -> None:
     taken.close()
     taken.clock.name = "f" * 16

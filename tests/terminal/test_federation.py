@@ -137,6 +137,7 @@ def test_a_lease_arrives_by_the_feed_is_spent_and_recalled(station: Station) -> 
     station.restart()
     station.service.sync_now()
     assert station.kinds().count("lease_close") == 1  # the ledger is the feed's cursor
+    assert station.kinds().count("lease") == 1
 
 
 def test_a_blocked_card_is_refused_after_the_next_pull(station: Station) -> None:

@@ -95,6 +95,14 @@ def test_a_forged_card_is_c02_and_leaves_no_member(rig: Rig) -> None:
     assert rig.kiosk(card).code == "A01"
 
 
+def test_a_card_that_only_says_who_it_is_is_not_believed_and_told_what_would_help(rig: Rig) -> None:
+    answer = rig.kiosk(rig.member(1, signature_in="nowhere"))
+    assert (answer.outcome, answer.code, answer.advice) == ("decline", "C02", "use_contact")
+    last = rig.entries()[-1]
+    assert (last["assurance"], last["card"]) == ("identified", hash_of(make_pan(1)))
+    assert "member" not in last
+
+
 def test_the_chips_own_expiry_is_c06_but_a_block_wins(rig: Rig) -> None:
     expired: dict[str, Any] = {
         "expires": date(2014, 4, 30),
@@ -324,6 +332,8 @@ def test_an_armed_tap_takes_the_next_card_instead_of_the_kiosks_own_offer(rig: R
     rig.readers["kiosk"].insert(card)
     thread.join()
     assert (found[0].code, found[0].offer) == ("A01", "proof")
+    rig.readers["kiosk"].remove()
+    rig.watch("kiosk", lambda view: view.reader.state == "ready")
     assert rig.kinds().count("redeem") == 1
     view = rig.watch("kiosk", lambda view: view.phase is Phase.ANSWER)
     assert view.answer.nonce == "n1"
