@@ -117,8 +117,14 @@ def environment(language: Language, *packages: str) -> Environment:
     env.filters["clock"] = words.clock
     env.filters["money"] = words.money
     env.filters["number"] = words.number
+    env.filters["kept_dots"] = kept_dots
     env.filters["minutes_seconds"] = minutes_seconds
     return env
+
+
+def kept_dots(text: str) -> str:
+    """A line may break after a middle dot, never before it."""
+    return text.replace(" ·", "\N{NO-BREAK SPACE}·")
 
 
 def shared_static() -> StaticFiles:

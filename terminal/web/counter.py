@@ -322,6 +322,10 @@ def _title_of(desk: Desk, offer: str, language: Language) -> str:
 def _hints(mode: Mode, desk: Desk, words: Wording) -> tuple[tuple[str, str], ...]:
     """Keys that mean something now, with what they do."""
     _ = words.gettext
+    if _blocked(desk, mode, words) is not None:
+        return (("Enter", _("next card")),)
+    if mode is Mode.VOIDING and desk.void_answer is not None:
+        return (("Enter", _("done")),)
     if mode is Mode.CHOOSING:
         return (("1–9", _("pick")), ("Enter", _("confirm")), ("/", _("search")), ("Esc", _("back")))
     if mode is Mode.RESULT:

@@ -175,6 +175,7 @@ class StandIn:
             link = replace(place.view.link, connected=on)
             if on:
                 link = replace(link, pending=0, acknowledged=self._size, last_sync_ms=self.now_ms)
+                place.acts = [replace(act, confirmed=True) for act in place.acts]
             self.change(place.view.position, link=link)
 
     def reading(self, position: str) -> None:

@@ -1,0 +1,294 @@
+"""The counter in a real browser: by keyboard, in every state, in both languages."""
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page
+
+from screens.serving import LocalServer
+from terminal.answers import Phase, ShiftShown
+from terminal.web.app import create_app
+from tests.browser.conftest import TOKEN, Album, Visitor
+from tests.browser.looking import look, settle, until, violations
+from tests.terminal.web.stand_in import COUNTER, StandIn, monotonic_ms
+
+pytestmark = pytest.mark.browser
+
+SIZES = {"15 inch": (1280, 800), "21 inch": (1920, 1080)}
+TEXT_PX_MIN = 18
+KEY_PX_MIN = 15
+TARGET_PX_MIN = 44
+
+
+def scale(size: tuple[int, int]) -> float:
+    return min(size[0] / 1280, size[1] / 800)
+
+
+def nothing(page: Page, terminal: StandIn) -> None:
+    """The counter as it is."""
+
+
+def card(name: str = "good") -> Callable[[Page, StandIn], None]:
+    def bring(page: Page, terminal: StandIn) -> None:
+        terminal.insert(COUNTER, name)
+
+    return bring
+
+
+def keys(*names: str) -> Callable[[Page, StandIn], None]:
+    """A good card, then keys."""
+
+    def bring(page: Page, terminal: StandIn) -> None:
+        terminal.insert(COUNTER, "good")
+        page.wait_for_selector("[data-mode=choosing] .offer")
+        for name in names:
+            before = page.get_attribute("body", "data-mode")
+            page.keyboard.press(name)
+            if name in ("Enter", "F8"):
+                page.wait_for_selector(f"body:not([data-mode={before}]):not([data-mode=busy])")
+
+    return bring
+
+
+def search(page: Page, terminal: StandIn) -> None:
+    terminal.insert(COUNTER, "good")
+    page.wait_for_selector("#search")
+    page.keyboard.press("/")
+    page.keyboard.type("dw")
+
+
+def offline(page: Page, terminal: StandIn) -> None:
+    terminal.network(on=False)
+    keys("1", "Enter")(page, terminal)
+
+
+def identity(page: Page, terminal: StandIn) -> None:
+    terminal.insert(COUNTER, "check")
+    page.wait_for_selector("[data-mode=choosing] .offer")
+    page.keyboard.press("1")
+    page.keyboard.press("Enter")
+
+
+def closed(page: Page, terminal: StandIn) -> None:
+    terminal.change(COUNTER, phase=Phase.CLOSED, closed_code="T02")
+
+
+def reading(page: Page, terminal: StandIn) -> None:
+    terminal.reading(COUNTER)
+
+
+def unplugged(page: Page, terminal: StandIn) -> None:
+    terminal.unplug(COUNTER)
+
+
+def recovered(page: Page, terminal: StandIn) -> None:
+    terminal.interrupted(COUNTER, recorded=True)
+
+
+def busy_day(page: Page, terminal: StandIn) -> None:
+    """A morning's work, a shift, and a demo's date."""
+    terminal.change(COUNTER, demo=True, shift=ShiftShown("S1", "W01", terminal.now_ms - 3_600_000))
+    for offer in ("1", "1", "1"):
+        keys(offer, "Enter", "Enter")(page, terminal)
+
+
+def practice(page: Page, terminal: StandIn) -> None:
+    terminal.change(COUNTER, practice=True)
+    keys("1", "Enter")(page, terminal)
+
+
+#: Name, how to get there, and a selector that shows that it is there.
+STATES: dict[str, tuple[Callable[[Page, StandIn], None], str]] = {
+    "idle": (nothing, "[data-mode=idle] [data-field=idle]"),
+    "reading": (reading, "[data-mode=reading]"),
+    "offers": (card(), "[data-mode=choosing] .offer"),
+    "picked": (keys("1"), "[data-mode=choosing] .offer[aria-pressed=true]"),
+    "search": (search, "[data-mode=choosing] li:only-child .offer"),
+    "given": (keys("1", "Enter"), "[data-field=approve]"),
+    "offline": (offline, "[data-field=approve]"),
+    "blocked": (card("blocked"), "[data-field=decline]"),
+    "pulled-away": (card("torn"), "[data-field=retry]"),
+    "identity": (identity, "#note"),
+    "void": (keys("1", "Enter", "F8", "1"), ".reasons [aria-pressed=true]"),
+    "voided": (keys("1", "Enter", "F8", "1", "Enter"), ".void [data-field=recorded]"),
+    "nothing-to-void": (keys("F8"), ".void .none"),
+    "unplugged": (unplugged, "[data-field=fault]"),
+    "closed": (closed, "[data-field=closed]"),
+    "recovered": (recovered, "[data-field=recorded]"),
+    "busy-day": (busy_day, ".recent li:nth-child(3)"),
+    "practice": (practice, ".band-practice"),
+}
+
+
+def arrive(page: Page, terminal: StandIn, name: str) -> None:
+    """Brings a page into a state; the void's last Enter changes no mode and is waited for here."""
+    bring, there = STATES[name]
+    if name == "voided":
+        keys("1", "Enter", "F8", "1")(page, terminal)
+        page.wait_for_selector(".reasons [aria-pressed=true]")
+        page.keyboard.press("Enter")
+    else:
+        bring(page, terminal)
+    page.wait_for_selector(there)
+    settle(page)
+
+
+@pytest.mark.parametrize("name", sorted(STATES))
+def test_every_state_can_be_read(
+    visitor: Visitor, site: LocalServer, terminal: StandIn, album: Album, name: str
+) -> None:
+    page = visitor.open(f"{site.origin}/counter?key={TOKEN}")
+    arrive(page, terminal, name)
+    for language in ("zh", "en"):
+        page.goto(f"{site.origin}/counter?lang={language}")
+        page.wait_for_selector(STATES[name][1])
+        settle(page)
+        assert not violations(page), language
+        for size in SIZES.values():
+            page.set_viewport_size({"width": size[0], "height": size[1]})
+            settle(page)
+            album.take(page, f"counter-{name}-{language}-{size[0]}")
+            check(page, size, language)
+
+
+def check(page: Page, size: tuple[int, int], language: str) -> None:
+    """Nothing cut off, nothing too small to read or to hit with a mouse."""
+    sight = look(page)
+    where = f"{language} at {size}"
+    assert not sight.cut, f"{where}: {sight.cut}"
+    assert not sight.sideways, where
+    assert not sight.downwards, where
+    assert not sight.tofu, where
+    words = [one for one in sight.texts if one["tag"] != "kbd"]
+    smallest = min((one["px"], one["text"]) for one in words)
+    assert smallest[0] >= TEXT_PX_MIN * scale(size) - 0.01, f"{where}: {smallest}"
+    assert sight.smallest()[0] >= KEY_PX_MIN * scale(size), f"{where}: {sight.smallest()}"
+    low = [one for one in sight.targets if one["height"] < TARGET_PX_MIN - 0.5]
+    assert not low, f"{where}: {low}"
+
+
+def test_two_actions_after_a_tap_by_keyboard(
+    visitor: Visitor, site: LocalServer, terminal: StandIn
+) -> None:
+    page = visitor.open(f"{site.origin}/counter?key={TOKEN}")
+    terminal.insert(COUNTER, "good")
+    page.wait_for_selector(".offer")
+    page.keyboard.press("1")
+    page.wait_for_selector(".offer[aria-pressed=true]")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("[data-field=approve]")
+    assert terminal.totals(COUNTER).redeemed == 1
+    page.keyboard.press("F8")
+    page.wait_for_selector(".reasons")
+    page.keyboard.press("3")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".void [data-field=recorded]")
+    totals = terminal.totals(COUNTER)
+    assert (totals.redeemed, totals.voided) == (0, 1)
+    page.keyboard.press("Enter")
+    page.wait_for_selector("[data-field=idle]")
+
+
+def test_the_same_by_mouse_and_by_focus(
+    visitor: Visitor, site: LocalServer, terminal: StandIn
+) -> None:
+    page = visitor.open(f"{site.origin}/counter?key={TOKEN}")
+    terminal.insert(COUNTER, "good")
+    page.click("#offer-BJ-C-004")
+    page.wait_for_selector("#offer-BJ-C-004[aria-pressed=true]")
+    assert page.evaluate("document.activeElement.id") == "offer-BJ-C-004", "focus survives"
+    page.keyboard.press("Enter")
+    page.wait_for_selector("[data-field=approve]")
+    page.click("#confirm")
+    page.wait_for_selector("[data-field=idle]")
+    assert terminal.totals(COUNTER).redeemed == 1
+
+
+def test_enter_held_down_gives_out_one(
+    visitor: Visitor, site: LocalServer, terminal: StandIn
+) -> None:
+    page = visitor.open(f"{site.origin}/counter?key={TOKEN}")
+    terminal.insert(COUNTER, "good")
+    page.wait_for_selector(".offer")
+    page.keyboard.press("1")
+    for _ in range(4):
+        page.keyboard.down("Enter")
+    page.wait_for_selector("[data-field=approve]")
+    settle(page)
+    assert page.get_attribute("body", "data-mode") == "result"
+    assert terminal.totals(COUNTER).redeemed == 1
+
+
+def test_what_is_typed_into_the_search_survives_a_change_elsewhere(
+    visitor: Visitor, site: LocalServer, terminal: StandIn
+) -> None:
+    page = visitor.open(f"{site.origin}/counter?key={TOKEN}")
+    terminal.insert(COUNTER, "good")
+    page.wait_for_selector("#search")
+    page.keyboard.press("/")
+    page.keyboard.type("1d")
+    terminal.network(on=False)
+    page.wait_for_selector(".band-offline")
+    assert page.input_value("#search") == "1d", "digits are typed, not taken for picks"
+    assert page.evaluate("document.activeElement.id") == "search"
+    page.keyboard.press("Escape")
+    until(page, "document.querySelectorAll('.offer').length === 5")
+
+
+def test_the_countdown_of_a_void_runs_in_the_page(
+    visitor: Visitor, site: LocalServer, terminal: StandIn
+) -> None:
+    page = visitor.open(f"{site.origin}/counter?key={TOKEN}")
+    keys("1", "Enter")(page, terminal)
+    assert page.inner_text("#void b").startswith(("14:5", "15:00"))
+    until(page, "/^14:5[0-8]$/.test(document.querySelector('#void b').textContent)")
+
+
+@pytest.mark.parametrize("name", ["picked", "given", "void", "blocked", "recovered", "voided"])
+def test_a_reload_loses_nothing(
+    visitor: Visitor, site: LocalServer, terminal: StandIn, name: str
+) -> None:
+    page = visitor.open(f"{site.origin}/counter?key={TOKEN}")
+    arrive(page, terminal, name)
+    work = page.inner_text("#work")
+    page.reload()
+    page.wait_for_selector(STATES[name][1])
+    assert page.inner_text("#work").split("\n")[:3] == work.split("\n")[:3]
+
+
+@pytest.mark.parametrize("name", ["given", "offline", "recovered"])
+def test_a_restart_of_the_pages_loses_nothing(
+    visitor: Visitor, site: LocalServer, terminal: StandIn, name: str
+) -> None:
+    visitor.expected = ("net::ERR_",)
+    page = visitor.open(f"{site.origin}/counter?key={TOKEN}")
+    arrive(page, terminal, name)
+    words = page.inner_text("#work .big")
+    site.stop()
+    page.wait_for_selector("#reconnecting:not([hidden])")
+    page.keyboard.press("F8")
+    again = LocalServer(
+        lambda port: create_app(terminal, token=TOKEN, port=port, monotonic_ms=monotonic_ms),
+        port=site.port,
+    )
+    try:
+        page.wait_for_selector("#reconnecting[hidden]", state="attached")
+        page.wait_for_selector(STATES[name][1])
+        assert page.inner_text("#work .big") == words
+    finally:
+        page.close()
+        again.stop()
+
+
+def test_the_slip_alone_is_printed(visitor: Visitor, site: LocalServer, terminal: StandIn) -> None:
+    page = visitor.open(
+        f"{site.origin}/counter?key={TOKEN}",
+        script="window.print = () => { window.printed = true; };",
+    )
+    keys("1", "Enter")(page, terminal)
+    page.keyboard.press("F9")
+    until(page, "window.printed === true")
+    page.emulate_media(media="print")
+    assert page.is_visible(".slip .qr")
+    for hidden in ("#head", "#work", "#member", "#foot", "#confirm"):
+        assert not page.is_visible(hidden), hidden
