@@ -37,7 +37,8 @@ START_ATTEMPTS_MAX: Final = 4
 _SBIN: Final = "/usr/sbin:/sbin:/usr/local/sbin"
 
 #: Run in the namespace. /run is covered, so that neither its owner nor its content matter; the
-#: service ends when standard input does, which is when this process does, however it ends.
+#: service ends when standard input says so, or ends because this process did, however that
+#: ended; then it also tidies up.
 _SCRIPT: Final = """
 set -e
 mount -t tmpfs none /run
@@ -47,9 +48,10 @@ mount --bind "$1" /run/pcscd
 polkit=$(pcscd --help 2>&1 | grep -o -- --disable-polkit || true)
 PCSCLITE_HP_DROPDIR="$2/none" pcscd --foreground --error $polkit --config "$2" </dev/null &
 echo "$!"
-read -r _ || true
+read -r _ && orderly=yes || orderly=
 kill "$!" 2>/dev/null || true
-wait
+wait || true
+[ -n "$orderly" ] || rm -rf "$3"
 """
 
 
@@ -239,7 +241,9 @@ class Pcscd:
         if process is None:
             return
         if process.stdin is not None:
-            process.stdin.close()
+            with contextlib.suppress(BrokenPipeError):  # it has ended by itself
+                process.stdin.write(b"stop\n")
+                process.stdin.close()
         try:
             process.wait(STOP_TIMEOUT_MS / 1000)
         except subprocess.TimeoutExpired:
@@ -284,7 +288,16 @@ class Pcscd:
             f"LIBPATH {DRIVER}\nCHANNELID {self._port:#x}\n"
         )
         self._process = process = subprocess.Popen(
-            [*self._unshare, "sh", "-c", _SCRIPT, "pcscd", self._run, self._configuration],
+            [
+                *self._unshare,
+                "sh",
+                "-c",
+                _SCRIPT,
+                "pcscd",
+                self._run,
+                self._configuration,
+                self._base,
+            ],
             env=_environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
