@@ -17,6 +17,7 @@ from sync.feed import Reason
 
 OPEN = "open"
 RESOLVED = "resolved"
+_CONTENTS = ("nonces", "positions", "first_ms")
 
 
 def key_of(case: Case) -> str:
@@ -55,19 +56,16 @@ async def keep_cases(
     for key, row in held.items():
         case = wanted.get(key)
         state = OPEN if case else RESOLVED
-        nonces = _nonces(case) if case else row.nonces
-        if (state, nonces) != (row.state, row.nonces):
-            positions = _positions(case) if case else row.positions
-            changed.append(
-                {"of_id": row.id, "state": state, "nonces": nonces, "positions": positions}
-            )
+        now = _contents(case) if case else _stored(row)
+        if (state, now) != (row.state, _stored(row)):
+            changed.append({"of_id": row.id, "state": state, **now})
     if fresh:
         await connection.execute(insert(cases), fresh)
     if changed:
         await connection.execute(
             update(cases)
             .where(cases.c.id == bindparam("of_id"))
-            .values({name: bindparam(name) for name in ("state", "nonces", "positions")}),
+            .values({name: bindparam(name) for name in ("state", *_CONTENTS)}),
             changed,
         )
 
@@ -91,20 +89,23 @@ def _row(key: str, case: Case, now_ms: int) -> dict[str, Any]:
         "reason": case.reason.value,
         "member": case.member,
         "offer": case.offer,
-        "nonces": _nonces(case),
-        "positions": _positions(case),
         "state": OPEN,
-        "first_ms": case.first_ms,
         "opened_ms": now_ms,
+        **_contents(case),
     }
 
 
-def _nonces(case: Case) -> str:
-    return json.dumps(case.nonces, ensure_ascii=False)
+def _contents(case: Case) -> dict[str, Any]:
+    """What a later judgement may change of a case."""
+    return {
+        "nonces": json.dumps(case.nonces, ensure_ascii=False),
+        "positions": json.dumps([str(position) for position in case.positions]),
+        "first_ms": case.first_ms,
+    }
 
 
-def _positions(case: Case) -> str:
-    return json.dumps([str(position) for position in case.positions])
+def _stored(row: Any) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in _CONTENTS}
 
 
 async def open_cases(connection: AsyncConnection) -> list[dict[str, Any]]:
@@ -112,7 +113,7 @@ async def open_cases(connection: AsyncConnection) -> list[dict[str, Any]]:
     statement = (
         select(cases)
         .where(cases.c.state == OPEN)
-        .order_by(cases.c.first_ms, cases.c.reason, cases.c.id)
+        .order_by(cases.c.first_ms, cases.c.reason, cases.c.key)
     )
     return [
         {
