@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import secrets
 import signal
 import socket
 import time
@@ -24,6 +23,7 @@ from terminal.composition import open_terminal
 from terminal.home import ApiAddress, Home
 from terminal.web.api import api_routes
 from terminal.web.app import create_app
+from terminal.web.token import kept_token
 
 HOST: Final = "127.0.0.1"
 STOP_TIMEOUT_S: Final = 5
@@ -56,6 +56,13 @@ class AnnouncingServer(uvicorn.Server):
         if self.started:
             self._told()
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Ends the pages' event streams first, so that an open page does not hold up the stop."""
+        end_streams = getattr(self.config.app, "end_streams", None)
+        if end_streams is not None:
+            end_streams()
+        await super().shutdown(sockets)
+
 
 def serve_terminal(
     home: Home,
@@ -74,7 +81,7 @@ def serve_terminal(
         clock: the machine's clock, or the demo's.
         readers: drivers, not started.
         port: loopback port; ``None`` takes the one of ``terminal.toml``, 0 any free one.
-        token: secret of this start; a fresh one when empty.
+        token: secret that opens the pages; the one of this boot of the machine when empty.
         framed_by: origins that may show the pages in a frame.
         ready: told where the pages are, once they answer.
 
@@ -83,7 +90,8 @@ def serve_terminal(
         SurroundingsMissing: the port is taken.
     """
     listener = _listen(home.config.port if port is None else port)
-    serving = Serving(listener.getsockname()[1], token or secrets.token_urlsafe(24))
+    token = token or kept_token(home.path / "run" / "pages.json", clock.boot_id())
+    serving = Serving(listener.getsockname()[1], token)
     with listener:
         service = open_terminal(home, clock, readers)
         try:
