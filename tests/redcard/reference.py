@@ -42,7 +42,7 @@ def walk(
 
 
 def everything() -> list[tuple[tuple[str, ...], click.Command, click.Context]]:
-    root = click.Context(cli, info_name="redcard")
+    root = click.Context(cli, info_name="redcard", **cli.context_settings)
     return [entry for entry in walk(cli, ("redcard",), root) if len(entry[0]) > 1]
 
 
