@@ -53,7 +53,7 @@ class Cluster:
         return f"postgresql://{USER}@/{name}?host={self.folder}"
 
     def _run(self, *arguments: str) -> str:
-        done = subprocess.run(
+        done: subprocess.CompletedProcess[str] = subprocess.run(
             [str(self._tools / arguments[0]), *arguments[1:]],
             **_account(),
             cwd=self.folder,
