@@ -17,7 +17,12 @@ from ledger.log.note import Ed25519Verifier
 from server import administration
 from server.carrying import take_file, take_part
 from server.core import ServerCore
-from server.errors import BatchUnreadable, EnrolmentRefused, RequestUnauthentic
+from server.errors import (
+    BatchUnreadable,
+    EnrolmentRefused,
+    ImportRefused,
+    RequestUnauthentic,
+)
 from server.ingest import Answer, refuse
 from sync.enrolment import ENROL_BYTES_MAX, decode_request, encode_enrolled
 from sync.envelope import (
@@ -257,7 +262,12 @@ async def post_act(act: str, request: Request, core: Core) -> Response:
     if not token or not hmac.compare_digest(held.encode(), f"Bearer {token}".encode()):
         problem = Problem(403, "refused", "this is for the operator on this machine alone")
         return Response(encode_problem(problem), 403, media_type="application/problem+json")
-    arguments = json.loads(await read_body(request, ACT_BYTES_MAX) or b"{}")
+    try:
+        arguments = json.loads(await read_body(request, ACT_BYTES_MAX) or b"{}")
+    except ValueError:
+        arguments = None
+    if not isinstance(arguments, dict):
+        raise ImportRefused("arguments are one JSON object; nothing was done")
     document = await administration.carry_out(core, act, arguments)
     return Response(
         json.dumps(document, ensure_ascii=False).encode("utf-8"), media_type="application/json"

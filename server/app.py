@@ -6,10 +6,12 @@ import asyncio
 import json
 import logging
 import secrets
+import signal
 import socket
+import threading
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -214,16 +216,43 @@ async def serve(
     server = uvicorn.Server(config)
     held = _announce(core.home.path / RUN_FILE, {"url": url, "token": token})
     try:
-        serving = asyncio.ensure_future(server.serve(sockets=[listening]))
-        waiting = asyncio.ensure_future(_until_stopped(server, stop, lambda: ready(url)))
-        await serving
-        waiting.cancel()
-        with suppress(asyncio.CancelledError):
-            await waiting
+        with _stopped_by_signals():
+            await _serving(server, listening, stop, lambda: ready(url))
     finally:
         (core.home.path / RUN_FILE).unlink(missing_ok=True)
         held.close()
         await core.close()
+
+
+@contextmanager
+def _stopped_by_signals() -> Iterator[None]:
+    """Lets uvicorn end well at a signal; it raises the signal once more when it has ended.
+
+    Without a handler of ours that would kill the process before the core is closed.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, lambda: None)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+
+async def _serving(
+    server: Any, listening: socket.socket, stop: asyncio.Event | None, ready: Callable[[], None]
+) -> None:
+    waiting = asyncio.ensure_future(_until_stopped(server, stop, ready))
+    try:
+        await server.serve(sockets=[listening])
+    finally:
+        waiting.cancel()
+        with suppress(asyncio.CancelledError):
+            await waiting
 
 
 async def _until_stopped(
