@@ -11,7 +11,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 from urllib.parse import urlencode, urlsplit
 
@@ -170,6 +170,7 @@ class CardBox:
         self._policy = PagePolicy(frames=sorted(origins)).headers()
         self._holds: dict[str, asyncio.Task[None]] = {}
         self._outcome: tuple[str, TamperReport | MonthReport] | None = None
+        self._powered: Counts | None = None
         self._busy = ""
         self._closing = False
 
@@ -247,6 +248,14 @@ class CardBox:
 
     async def _context(self) -> dict[str, object]:
         counts = await asyncio.to_thread(self._actions.counts)
+        if counts.powered:
+            self._powered = counts
+        elif self._powered is not None:
+            # A terminal without power cannot count; what it had signed is still on its disk.
+            last = self._powered
+            counts = replace(
+                counts, signed=last.signed, confirmed=last.confirmed, pending=last.pending
+            )
         kind, outcome = self._outcome or ("", None)
         return {"counts": counts, "outcome_kind": kind, "outcome": outcome, "busy": self._busy}
 

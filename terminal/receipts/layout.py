@@ -46,6 +46,7 @@ class ReceiptFacts:
     """What the slip is about. Prices in fen, times in UTC milliseconds.
 
     Attributes:
+        price_fen: what one costs the member, or ``None`` when it is not known any more.
         entry: sequence number in the terminal's ledger.
         offline: recorded while the server could not be asked.
         proof: the text for the QR, or empty for a slip without one.
@@ -56,7 +57,7 @@ class ReceiptFacts:
     venue: str
     offer: str
     quantity: int
-    price_fen: int
+    price_fen: int | None
     entry: int
     ts_ms: int
     offline: bool
@@ -84,7 +85,11 @@ def lay_out(facts: ReceiptFacts, words: Wording) -> tuple[Line, ...]:
         Line("", Style.RULE),
         Line(facts.offer, Style.PLAIN),
         Line(_("Quantity"), Style.PAIR, str(facts.quantity)),
-        Line(_("To pay"), Style.PAIR, words.money(facts.price_fen * facts.quantity)),
+    ]
+    if facts.price_fen is not None:
+        pays = words.money(facts.price_fen * facts.quantity)
+        lines.append(Line(_("To pay"), Style.PAIR, pays))
+    lines += [
         Line("", Style.RULE),
         Line(_("Time"), Style.PAIR, f"{words.full_date(facts.ts_ms)} {words.clock(facts.ts_ms)}"),
         Line(_("Ledger no."), Style.PAIR, str(facts.entry)),

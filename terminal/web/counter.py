@@ -310,9 +310,8 @@ def _offer_of(desk: Desk, answer: TapAnswer | None, text: Text, language: Langua
 
 
 def _title_of(desk: Desk, offer: str, language: Language) -> str:
-    for choice in desk.view.choices:
-        if choice.offer.id == offer:
-            return offer_title(choice.offer, language)
+    if offer in desk.offers:
+        return offer_title(desk.offers[offer], language)
     for one in desk.books.recent:
         if one.offer == offer:
             return one.title if language is Language.ZH else one.title_en or one.title
@@ -345,12 +344,12 @@ def _slip(desk: Desk, answer: TapAnswer | None, words: Wording) -> Slip | None:
     tap = next((one for one in desk.books.recent if one.nonce == answer.nonce), None)
     if tap is not None and tap.kind != "redeem":
         return None
-    price = next((one.offer for one in view.choices if one.offer.id == answer.offer), view.offer)
+    offer = desk.offers.get(answer.offer)
     facts = ReceiptFacts(
         venue=venue_name(view, words.language),
         offer=_title_of(desk, answer.offer, words.language),
         quantity=tap.quantity if tap else 1,
-        price_fen=price.member_price_fen if price else 0,
+        price_fen=offer.member_price_fen if offer else None,
         entry=answer.entry,
         ts_ms=answer.ts_ms,
         offline=answer.code == "A01",

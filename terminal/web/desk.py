@@ -12,7 +12,15 @@ from dataclasses import dataclass, field
 from enum import StrEnum, unique
 from typing import Final, TypeAlias
 
-from terminal.answers import OfferChoice, Phase, PositionView, RecentTap, TapAnswer, Totals
+from terminal.answers import (
+    OfferChoice,
+    OfferShown,
+    Phase,
+    PositionView,
+    RecentTap,
+    TapAnswer,
+    Totals,
+)
 from terminal.web.pinyin import matches
 
 QUERY_CHARACTERS_MAX: Final = 40
@@ -99,7 +107,10 @@ class Desk:
         self.void_answer: TapAnswer | None = None
         self.problem = ""
         self.switched = False
+        #: Offers seen in any list: an answer outlives the list that it was chosen from.
+        self.offers: dict[str, OfferShown] = {}
         self._session: tuple[bool, int] = _session(view)
+        self._learn(view)
 
     def observe(self, view: PositionView, books: Books) -> None:
         """Takes over a newer view; a new card or answer ends what was picked before."""
@@ -110,6 +121,7 @@ class Desk:
             if view.phase in (Phase.READING, Phase.CARD):
                 self.voiding, self.void_answer, self.query = False, None, ""
         self.view, self.books = view, books
+        self._learn(view)
         if self.picked and self.choice is None:
             self._unpick()
 
@@ -200,6 +212,10 @@ class Desk:
         self.problem = problem
         if isinstance(job, VoidJob) and answer is not None:
             self.void_answer = answer
+
+    def _learn(self, view: PositionView) -> None:
+        for choice in view.choices:
+            self.offers[choice.offer.id] = choice.offer
 
     def _start(self, job: Job) -> Job:
         self.busy = job

@@ -90,7 +90,8 @@ class _Look:
 def state_of(answer: TapAnswer) -> str:
     """The field that an answer is shown on; green only for what stands approved now."""
     if answer.code is None:
-        return "confirming"
+        # Without a code either our own code failed, or a crash leaves the outcome open.
+        return "retry" if answer.name == "internal_fault" else "confirming"
     if answer.green:
         return "approve"
     return {"error": "retry", "refer": "refer"}.get(answer.outcome, "decline")
@@ -105,7 +106,7 @@ class KioskScreen:
         self._began_ms = now_ms
         self._lifted_ms: int | None = None
         self._recovered: Unshown | None = view.unshown
-        self._recovered_ms = now_ms
+        self._recovered_ms: int | None = None
         self._touched_ms: int | None = None
         self._large = False
         self._switched = False
@@ -119,10 +120,16 @@ class KioskScreen:
         if before.reader.state == "card" and view.reader.state == "ready":
             self._lifted_ms = now_ms
         if view.unshown is not None and view.unshown != self._recovered:
-            self._recovered, self._recovered_ms = view.unshown, now_ms
+            self._recovered, self._recovered_ms = view.unshown, None
         if view.phase in (Phase.READING, Phase.ANSWER):
             self._recovered = None
         self._view = view
+
+    def painted(self, nonce: str, now_ms: int) -> None:
+        """A page has painted the answer to this nonce; a recovered one begins to run out."""
+        recovered = self._recovered
+        if recovered is not None and recovered.nonce == nonce and self._recovered_ms is None:
+            self._recovered_ms = now_ms
 
     def press(self, action: str, now_ms: int) -> None:
         """A touch on one of the two buttons: ``large`` or ``language``; others do nothing."""
@@ -180,8 +187,9 @@ class KioskScreen:
                 return look
         if self._recovered is not None:
             recovered = self._recovered
-            until_ms = self._recovered_ms + RECOVERED_SHOWN_MS
-            if now_ms < until_ms:
+            painted_ms = self._recovered_ms
+            until_ms = None if painted_ms is None else painted_ms + RECOVERED_SHOWN_MS
+            if until_ms is None or now_ms < until_ms:
                 state = "recorded" if recovered.recorded else "unrecorded"
                 text = text_for_member(recovered.message, language)
                 return _Look(state, text, until_ms, shown=recovered.nonce)

@@ -155,7 +155,10 @@ class Stage:
         await self.refresh()
         if self._kiosk is not None:
             self._kiosk.press(action, self._monotonic_ms())
-            job: Job | None = AcknowledgeJob(value) if action == "shown" and value else None
+            job: Job | None = None
+            if action == "shown" and value:
+                self._kiosk.painted(value, self._monotonic_ms())
+                job = AcknowledgeJob(value)
         else:
             assert self._desk is not None
             job = self._desk.key(value) if action == "key" else self._desk.press(action, value)

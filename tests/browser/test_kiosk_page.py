@@ -250,7 +250,7 @@ def test_sounds_differ_by_their_spectrum(visitor: Visitor, site: LocalServer) ->
 
 
 def test_a_restart_of_the_service_loses_nothing(
-    visitor: Visitor, site: LocalServer, terminal: StandIn
+    visitor: Visitor, site: LocalServer, terminal: StandIn, album: Album
 ) -> None:
     visitor.expected = (
         "ERR_CONNECTION_REFUSED",
@@ -258,10 +258,15 @@ def test_a_restart_of_the_service_loses_nothing(
         "ERR_EMPTY_RESPONSE",
     )
     page = visitor.open(f"{site.origin}/kiosk?key={TOKEN}")
-    page.wait_for_selector("body[data-turn]")
+    terminal.insert(KIOSK, "good")
+    page.wait_for_selector("body[data-state=approve]")
     site.stop()
-    page.wait_for_selector("#reconnecting:not([hidden])")
-    assert "正在重新连接" in page.inner_text("#reconnecting")
+    page.wait_for_selector("body[data-state=cut]")
+    assert page.is_hidden("#field"), "an old green must not greet the next person"
+    assert "正在重新连接" in page.inner_text("#cut")
+    settle(page)
+    album.take(page, "kiosk-cut-zh-1280")
+    check(page, (1280, 800), "cut")
     terminal.interrupted(KIOSK, recorded=True)
     again = LocalServer(
         lambda port: create_app(terminal, token=TOKEN, port=port, monotonic_ms=monotonic_ms),
@@ -270,7 +275,7 @@ def test_a_restart_of_the_service_loses_nothing(
     try:
         page.wait_for_selector("body[data-state=recorded]")
         assert page.inner_text("h1") == "10:01 已登记"
-        assert page.is_hidden("#reconnecting")
+        assert page.is_hidden("#cut")
         settle(page)
         assert terminal.last_unshown(KIOSK) is None, "painted, so acknowledged"
     finally:

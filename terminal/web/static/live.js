@@ -57,13 +57,19 @@ function apply(state) {
 function connected(yes) {
   band.hidden = yes;
   body.classList.toggle("cut", !yes);
+  const cut = document.getElementById("cut");
+  if (!cut) return;
+  // An old result must not greet the next person: a cut kiosk shows that it is cut.
+  cut.hidden = yes;
+  document.getElementById("field").hidden = !yes;
+  if (!yes) page.state = "cut";
 }
 
 function listen() {
   stream?.close();
   stream = new EventSource(page.events);
   heard = performance.now();
-  stream.onopen = () => { heard = performance.now(); connected(true); };
+  stream.onopen = () => { heard = performance.now(); };
   stream.onerror = () => {
     connected(false);
     if (stream.readyState === EventSource.CLOSED) setTimeout(listen, RETRY_MS);

@@ -455,4 +455,8 @@ class StandIn:
         return answer
 
     def _answer(self, position: str, answer: TapAnswer) -> None:
-        self.change(position, phase=Phase.ANSWER, since_ms=self.now_ms, answer=answer)
+        fields: dict[str, object] = {"answer": answer, "since_ms": self.now_ms}
+        if answer.outcome == "approve":
+            # Every redemption needs a tap of its own.
+            fields |= {"card": None, "choices": ()}
+        self.change(position, phase=Phase.ANSWER, **fields)

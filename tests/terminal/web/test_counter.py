@@ -115,6 +115,17 @@ def test_a_redemption_gives_a_slip_with_the_signed_proof(seen: Seen) -> None:
     assert scene.shown == "N1"
 
 
+def test_the_slip_names_the_price_also_when_the_list_is_gone(seen: Seen) -> None:
+    scene = seen.give("BJ-C-004")
+    assert seen.desk.view.choices == ()
+    assert scene.slip is not None
+    assert {line.text: line.right for line in scene.slip.lines}["需付"] == "10 元"
+    forgetful = Desk(seen.desk.view, seen.desk.books, lambda: "N9")
+    again = counter.scene(forgetful, ZH)
+    assert again.slip is not None
+    assert "需付" not in [line.text for line in again.slip.lines], "better nothing than a wrong sum"
+
+
 def test_a_decline_gives_no_slip(seen: Seen) -> None:
     scene = seen.give()
     seen.terminal.dismiss(COUNTER)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from screens.language import Language
-from terminal.answers import Phase, PositionView, ReaderShown
+from terminal.answers import Phase, PositionView, ReaderShown, TapAnswer
 from terminal.web.kiosk import (
     AFTER_LIFT_SHOWN_MS,
     APPROVED_SHOWN_MS,
@@ -16,6 +16,7 @@ from terminal.web.kiosk import (
     KioskScene,
     KioskScreen,
 )
+from terminal.wording import internal_fault
 from tests.terminal.web.stand_in import CARDS, KIOSK, StandIn, words
 
 ZH = Language.ZH
@@ -207,9 +208,13 @@ def test_after_a_power_cut_it_confirms_then_says_what_was_recorded(watched: Watc
     scene = watched.look()
     assert (scene.state, scene.text.big) == ("recorded", "10:01 已登记")
     assert scene.sound == "", "an old tap is told, not celebrated"
+    assert watched.after(60_000).state == "recorded", "nobody has seen it yet"
+    watched.screen.painted(scene.shown, watched.now_ms)
     watched.terminal.acknowledge(KIOSK, scene.shown)
     assert watched.look().state == "recorded", "it stays although it is acknowledged"
-    assert watched.after(RECOVERED_SHOWN_MS).state == "idle"
+    watched.screen.painted(scene.shown, watched.now_ms + 5)
+    assert watched.after(RECOVERED_SHOWN_MS - 1).state == "recorded"
+    assert watched.after(1).state == "idle"
 
 
 def test_after_a_power_cut_an_unrecorded_tap_is_asked_for_again(watched: Watched) -> None:
@@ -242,6 +247,15 @@ def test_an_answer_still_open_after_a_crash_is_being_confirmed(watched: Watched)
     scene = watched.look()
     assert scene.state == "confirming"
     assert scene.redraw_ms is None
+
+
+def test_a_failure_of_our_own_asks_to_tap_again(watched: Watched) -> None:
+    wording = internal_fault()
+    answer = TapAnswer("error", None, "internal_fault", "N1", wording)
+    watched.terminal.change(KIOSK, phase=Phase.ANSWER, since_ms=1, answer=answer)
+    scene = watched.look()
+    assert (scene.state, scene.text.big) == ("retry", wording.zh.big)
+    assert watched.after(RESULT_SHOWN_MS).state == "idle"
 
 
 def test_touches_last_half_a_minute(watched: Watched) -> None:
