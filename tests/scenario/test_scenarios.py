@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from ledger.rules.fields import KEYS
 from redcard.scenario.document import STEPS, read_scenarios
 from redcard.scenario.errors import DocumentInvalid
 from redcard.scenario.runner import Report, run_files
@@ -222,3 +223,12 @@ def test_a_document_that_is_no_mapping_is_refused() -> None:
         list(read_scenarios("- one\n- two\n"))
     with pytest.raises(DocumentInvalid, match="steps must be a list"):
         list(read_scenarios("scenario: x\n"))
+
+
+def test_the_page_names_every_step_and_the_offer_page_every_key() -> None:
+    docs = Path(__file__).parent.parent.parent / "docs"
+    steps = (docs / "scenarios.md").read_text(encoding="utf-8")
+    assert [name for name in STEPS if f"`{name}`" not in steps] == []
+    offers = (docs / "offers.md").read_text(encoding="utf-8")
+    missing = [key for key in KEYS if key not in offers and not key.endswith("_text")]
+    assert missing == []
