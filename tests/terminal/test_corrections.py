@@ -178,3 +178,10 @@ def test_a_void_is_told_as_a_void_and_hides_no_tap_after_a_restart(taken: Rig) -
     assert (answer.message.zh.big, answer.replay) == ("已撤销", True)
     taken.restart()
     assert taken.service.last_unshown("counter") is None
+
+
+def test_the_nonce_of_a_refused_void_is_no_taps(taken: Rig) -> None:
+    taken.clock.boot += 15 * MINUTE_MS
+    assert taken.service.void("counter", "n1", reason="other", void_nonce="v1").code == "V01"
+    tap = taken.counter(taken.member(1), "film", "v1")
+    assert (tap.outcome, tap.code, tap.replay) == ("error", "T07", False)
