@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ledger.rules.terms import Profile
+from readers.pcsc import PcscReaders
 from readers.supervision import ReaderHealth, ReaderState
 from terminal.answers import Phase, ReaderShown, TapAnswer
 from terminal.configuration import PositionConfig
@@ -158,7 +159,9 @@ class Position:
         with self.lock:
             if not self._health:
                 return ReaderShown("", ReaderState.ABSENT.value, "")
-            best = min(self._health.values(), key=lambda one: _ORDER[one.state])
+            # The service's own record says nothing of a reader that is stuck: it counts alone.
+            told = [one for one in self._health.values() if one.name != PcscReaders.name]
+            best = min(told or self._health.values(), key=lambda one: _ORDER[one.state])
             return ReaderShown(best.name, best.state.value, best.detail)
 
     def readers(self) -> list[ReaderHealth]:
