@@ -26,7 +26,7 @@ _HEADER = struct.Struct("<cHqI")
 
 @dataclass(frozen=True)
 class Operation:
-    """``w`` write, ``t`` truncate, ``s`` flush, ``u`` remove."""
+    """``w`` write, ``t`` truncate, ``s`` flush, ``f`` failed flush, ``u`` remove."""
 
     kind: str
     path: Path
@@ -45,20 +45,29 @@ class Operation:
 
 @dataclass
 class File:
-    """A file as the disk surely has it, and what was not flushed yet."""
+    """A file as the disk surely has it, and what was not flushed yet.
+
+    After a failed flush the kernel holds the pages to be clean: every reader sees them, no later
+    flush writes them, and a power cut takes them.
+    """
 
     durable: bytearray = field(default_factory=bytearray)
     pending: list[Operation] = field(default_factory=list)
+    orphaned: list[Operation] = field(default_factory=list)
 
     def flush(self) -> None:
         for operation in self.pending:
             operation.apply(self.durable)
         self.pending.clear()
 
+    def fail_flush(self) -> None:
+        self.orphaned.extend(self.pending)
+        self.pending.clear()
+
     def cut(self, choice: random.Random, variant: int) -> bytes:
         """Variant 0 lost all that was pending, 1 lost nothing, others lost and tore at random."""
         content = bytearray(self.durable)
-        for operation in self.pending if variant else ():
+        for operation in (*self.orphaned, *self.pending) if variant else ():
             if variant == 1:
                 operation.apply(content)
             elif choice.random() < 0.5:
@@ -107,6 +116,8 @@ class Disk:
         file = self.files.setdefault(operation.path, File())
         if operation.kind == "s":
             file.flush()
+        elif operation.kind == "f":
+            file.fail_flush()
         else:
             file.pending.append(operation)
 

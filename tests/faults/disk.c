@@ -1,7 +1,7 @@
 /* What a program does to the files below one folder, recorded and made to fail.
  *
  * Preloaded before libc: RECORD_DIR names the folder, RECORD_LOG a file that receives every write,
- * truncation, removal and flush in order. `arm` makes the nth matching operation fail, once or from
+ * truncation, removal, flush and failed flush in order. `arm` makes the nth matching operation fail, once or from
  * then on; a program calls it through ctypes, so that thousands of faults need one process.
  */
 #define _GNU_SOURCE
@@ -160,6 +160,7 @@ static int flush(int fd, int (*libc_flush)(int))
 	if (!watched(fd, path))
 		return libc_flush(fd);
 	if (fails(EIO_SYNC)) {
+		note('f', path, 0, "", 0);
 		errno = EIO;
 		return -1;
 	}

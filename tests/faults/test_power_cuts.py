@@ -39,6 +39,13 @@ def test_nothing_acknowledged_is_lost(folder: Path, library: Path) -> None:
     assert (outcome.lost, outcome.corrupt) == (0, 0), outcome
 
 
+def test_what_a_failed_flush_left_is_durable_once_it_was_found(folder: Path, library: Path) -> None:
+    recorded = record(folder, library, "failed_flush", COMMITS)
+    assert any(operation.kind == "f" for operation in recorded), "no flush failed"
+    outcome = enumerate_states(recorded, folder, VARIANTS, seed=2)
+    assert (outcome.lost, outcome.corrupt) == (0, 0), outcome
+
+
 @pytest.mark.parametrize("mode", ["NORMAL", "OFF", "ack_first"])
 def test_weaker_promises_are_caught(folder: Path, library: Path, mode: str) -> None:
     outcome = cut(folder, library, mode, variants=2)

@@ -6,16 +6,20 @@ every commit that returned, the size and root of the log go to ACKS, 40 bytes in
 
 from __future__ import annotations
 
+import ctypes
 import os
 import sys
 from pathlib import Path
 
+from ledger.errors import LogFault
 from ledger.log import store as writer
 from ledger.log.store import LogStore
 from tests.ledger.log.ledgers import create, reopen, tap
 
 #: What the worker does wrong on purpose: controls that the tests must catch.
-MODES = ("FULL", "NORMAL", "OFF", "ack_first")
+MODES = ("FULL", "NORMAL", "OFF", "ack_first", "failed_flush")
+#: As `disk.c` numbers it.
+EIO_SYNC = 4
 #: Pages of write-ahead log between copies, small so that copies happen between the crashes.
 WAL_PAGES_MAX = 25
 
@@ -45,6 +49,21 @@ def work(mode: str, path: Path, acks: int, commits: int) -> LogStore:
     return store
 
 
+def fail_a_flush(path: Path, acks: int, commits: int) -> None:
+    """The flush of one commit fails; what is found after opening again counts as durable."""
+    shim = ctypes.CDLL(None)
+    store = work("FULL", path, acks, commits)
+    shim.arm(EIO_SYNC, ctypes.c_long(1), 0)
+    try:
+        store.append([tap(5_000, mono_ms=20_000)])
+    except LogFault:
+        shim.disarm()
+    store.close()
+    store = reopen(path)
+    acknowledge(acks, store.size, store.root)
+    os._exit(0)
+
+
 def acknowledge(acks: int, size: int, root: bytes) -> None:
     os.write(acks, size.to_bytes(8, "big") + root)
 
@@ -52,6 +71,8 @@ def acknowledge(acks: int, size: int, root: bytes) -> None:
 def main() -> None:
     mode, path, acks, commits = sys.argv[1:]
     descriptor = os.open(acks, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    if mode == "failed_flush":
+        fail_a_flush(Path(path), descriptor, int(commits))
     # Half of the recorded runs end by closing, so that copying and removing the WAL is recorded.
     store = work(mode, Path(path), descriptor, int(commits))
     store.close()
