@@ -15,7 +15,7 @@ def measure(name: str, directory: Path, progress: Progress | None = None) -> lis
     """Runs one bench.
 
     Args:
-        name: ``append``, ``verify``, ``tap`` or ``ingest``.
+        name: ``append``, ``verify``, ``tap`` or ``rules``.
         directory: a folder on the disk to measure.
         progress: called with steps done and steps in all.
 
@@ -43,9 +43,16 @@ def _tap(directory: Path, progress: Progress | None) -> list[Figure]:
     return bench_tap(directory, progress=progress)
 
 
+def _rules(directory: Path, progress: Progress | None) -> list[Figure]:
+    from redcard.bench.rules import bench_rules
+
+    return bench_rules(directory, progress)
+
+
 _BENCHES: dict[str, Callable[[Path, Progress | None], list[Figure]]] = {
     "append": _append,
     "verify": _verify,
     "tap": _tap,
+    "rules": _rules,
 }
 NAMES = tuple(_BENCHES)

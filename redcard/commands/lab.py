@@ -223,3 +223,4 @@ def _bench_command(name: str, about: str) -> None:
 _bench_command("append", "Durable signed append beside a raw preallocated write + fdatasync.")
 _bench_command("verify", "The auditor's file over a ledger beside bare leaf hashing.")
 _bench_command("tap", "Own code from the card's last answer to green beside a raw fdatasync.")
+_bench_command("rules", "One decision, and loading 1,029 offers, beside what each may cost.")
