@@ -81,44 +81,47 @@ async def grant(
     granted = min(units, left)
     if granted <= 0:
         return None
-    epoch = await connection.scalar(
-        select(func.count())
-        .select_from(leases)
-        .where(leases.c.log == log, leases.c.offer == part.offer)
-    )
     venue = await _venue_of(connection, published, log)
     end_ms = StockPool(offer).part_end(venue.zone, now_ms)
     ttl = offer.stock.lease_ttl_ms
     expires_ms = end_ms if ttl is None else min(now_ms + ttl, end_ms)
-    lease = Lease(secrets.token_hex(10), part.offer, granted, (epoch or 0) + 1, expires_ms)
-    await connection.execute(
-        insert(leases),
-        {
-            "lease": lease.lease,
-            "log": log,
-            "offer": lease.offer,
-            "bucket": part.bucket,
-            "epoch": lease.epoch,
-            "units": lease.units,
-            "granted_ms": now_ms,
-            "expires_ms": expires_ms,
-            "closed_ms": None,
-        },
-    )
-    await tell(
-        connection,
-        log,
-        {
-            "kind": "lease",
-            "lease": lease.lease,
-            "offer": lease.offer,
-            "units": lease.units,
-            "lease_epoch": lease.epoch,
-            "expires_ms": expires_ms,
-        },
-        now_ms,
-    )
+    epoch = await _epochs(connection, log, part.offer) + 1
+    lease = Lease(secrets.token_hex(10), part.offer, granted, epoch, expires_ms)
+    await _record(connection, log, part, lease, now_ms)
     return lease
+
+
+async def _epochs(connection: AsyncConnection, log: int, offer: str) -> int:
+    """How many leases of an offer a ledger ever had."""
+    statement = select(func.count()).where(leases.c.log == log, leases.c.offer == offer)
+    return await connection.scalar(statement.select_from(leases)) or 0
+
+
+async def _record(
+    connection: AsyncConnection, log: int, part: Bucket, lease: Lease, now_ms: int
+) -> None:
+    """Keeps a lease and puts it into the terminal's feed."""
+    row = {
+        "lease": lease.lease,
+        "log": log,
+        "offer": lease.offer,
+        "bucket": part.bucket,
+        "epoch": lease.epoch,
+        "units": lease.units,
+        "granted_ms": now_ms,
+        "expires_ms": lease.expires_ms,
+        "closed_ms": None,
+    }
+    await connection.execute(insert(leases), row)
+    record = {
+        "kind": "lease",
+        "lease": lease.lease,
+        "offer": lease.offer,
+        "units": lease.units,
+        "lease_epoch": lease.epoch,
+        "expires_ms": lease.expires_ms,
+    }
+    await tell(connection, log, record, now_ms)
 
 
 async def _taken(connection: AsyncConnection, part: Bucket) -> int:
