@@ -160,11 +160,10 @@ def parse_offer(item: object, *, holiday_dates: frozenset[date] | None = None) -
     Raises:
         OfferInvalid: with ``field`` set to the dotted path; ``line`` is not known here.
     """
-    offer = fields.offer(values.mapping(item, ""))
+    calendar = holidays.PUBLIC_HOLIDAYS if holiday_dates is None else holiday_dates
+    offer = fields.offer(values.mapping(item, ""), calendar)
     check(offer)
-    if holiday_dates is None:
-        holiday_dates = holidays.PUBLIC_HOLIDAYS
-    return replace(offer, holiday_dates=holiday_dates)
+    return offer
 
 
 def check(offer: Offer) -> None:
@@ -232,7 +231,7 @@ def _check_known(
     if offer.id in offers:
         raise OfferInvalid(f"offer {offer.id} is defined twice", field="id")
     if venues is not None:
-        stray = sorted(offer.venues - set(venues))
+        stray = sorted(name for name in offer.venues if name not in venues)
         if stray:
             raise OfferInvalid(f"no venue is called {stray[0]}", field="venues")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Final, TypedDict, cast
 
 from ledger.errors import OfferInvalid
@@ -57,7 +58,7 @@ class _Texts(TypedDict, total=False):
     phone: str
 
 
-def offer(source: Source) -> Offer:
+def offer(source: Source, holiday_dates: frozenset[date] = frozenset()) -> Offer:
     """One offer; relations between fields are checked by ``catalogue.check``.
 
     Raises:
@@ -77,6 +78,7 @@ def offer(source: Source) -> Offer:
         weekdays=_weekdays(source.get("weekdays")),
         hours=tuple(values.each(source.get("hours"), "hours", values.clock_window)),
         holidays=values.word(HolidayRule, source, "holidays", HolidayRule.ORDINARY),
+        holiday_dates=holiday_dates,
         sessions=tuple(values.each(source.get("sessions"), "sessions", _session)),
         venues=values.names(source, "venues"),
         scope=_scope(source.get("scope")),

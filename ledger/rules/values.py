@@ -77,8 +77,11 @@ def flag(source: Source, name: str) -> bool:
 def word(kind: type[_Word], source: Source, name: str, default: _Word, path: str = "") -> _Word:
     """One of a closed list."""
     value = source.get(name, default)
-    if isinstance(value, str) and value in {str(one) for one in kind}:
-        return kind(value)
+    if isinstance(value, str):
+        try:
+            return kind(value)
+        except ValueError:
+            pass
     known = ", ".join(str(one) for one in kind)
     raise OfferInvalid(f"must be one of {known}", field=path or name)
 
