@@ -33,45 +33,45 @@ DEFINITIONS: Final[Mapping[str, tuple[str, str]]] = {
             "发生日（北京时间）归月，补传计入发生月"
         ),
         (
-            "redemptions that happened in the month, net of voids; repeated uploads, re-entries "
-            "and declines not counted; companions and extra units not counted; by event date in "
-            "Asia/Shanghai, late uploads count in the month they happened"
+            "Person-times: redemptions that happened in the month, net of voids; repeated "
+            "uploads, re-entries and declines not counted; companions and extra units not counted; "
+            "by event date in Asia/Shanghai, late uploads count in the month they happened"
         ),
     ),
     "persons": (
         "人：上述核销中不同会员的人数；合计按会员去重，不等于各行之和",
-        "distinct members among these; the total counts each member once, so it is not the sum",
+        "Persons: distinct members among these; the total counts each once, so it is no sum",
     ),
-    "quantity": ("份数：核销的张、套、份，另计", "units handed out, counted apart"),
-    "companions": ("同行：随会员同行的家属人数，另计", "companions, counted apart"),
+    "quantity": ("份数：核销的张、套、份，另计", "Units: what was handed out, counted apart"),
+    "companions": ("同行：随会员同行的家属人数，另计", "Companions: counted apart"),
     "manual": (
         "手工补录：断电断网时按编号纸质表补录的笔数，另计，不含在人次内",
-        "late entries from numbered paper sheets, counted apart and not among person-times",
+        "Manual: late entries from numbered paper sheets, counted apart and not among person-times",
     ),
     "flagged": (
         "待核：人次中被标记、待人工核对的笔数",
-        "of the person-times, those flagged for somebody to look at",
+        "Flagged: of the person-times, those flagged for somebody to look at",
     ),
     "offers_running": (
         "在线项目：本月内至少一天在有效期的不同服务项目数",
-        "distinct offers whose life has at least one day in the month",
+        "Offers running: distinct offers whose life has at least one day in the month",
     ),
     "offers_new": (
         "新增项目：有效期自本月开始的服务项目数",
-        "offers whose life begins in the month",
+        "New offers: offers whose life begins in the month",
     ),
     "recorded": (
         "已登记：服务器收到的核销笔数（含已撤销）",
-        "redemptions that the server holds, voided ones included",
+        "Recorded: redemptions that the server holds, voided ones included",
     ),
-    "confirmed": ("已确认：其中已判定有效的笔数", "of these, judged and accepted"),
+    "confirmed": ("已确认：其中已判定有效的笔数", "Confirmed: of these, judged and accepted"),
     "lost": (
         "丢失：已出具回执而库中缺失的条目数，应为 0",
-        "entries that were receipted and are missing, must be 0",
+        "Lost: entries that were receipted and are missing, must be 0",
     ),
     "twice": (
         "重复：同一次刷卡（同一随机号、同卡、同项目）被计入两次的笔数，应为 0",
-        "taps (same nonce, card, offer) counted more than once, must be 0",
+        "Twice: taps (same nonce, card, offer) counted more than once, must be 0",
     ),
 }
 
