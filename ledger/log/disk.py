@@ -17,6 +17,7 @@ RESERVE_BYTES: Final = 2 << 20
 #: Below this much free space only entries that finish something are taken.
 FREE_BYTES_MIN: Final = 1 << 20
 _COMMAND_CHARS_MAX: Final = 200
+_PIECE_BYTES: Final = 1 << 20
 
 
 class WriterLock:
@@ -102,6 +103,26 @@ class Reserve:
             os.posix_fallocate(descriptor, 0, self._bytes)
         finally:
             os.close(descriptor)
+
+
+def rewrite(path: Path) -> None:
+    """Writes a file's bytes over themselves and flushes them; does nothing if there is no file.
+
+    After a failed flush the kernel may hold pages to be clean that the disk never had: every reader
+    sees them, no later flush writes them, and a power cut takes them. Written again, they are dirty
+    again, and this flush tells the truth.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    try:
+        at = 0
+        while piece := os.pread(descriptor, _PIECE_BYTES, at):
+            at += os.pwrite(descriptor, piece, at)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def sync_directory(directory: Path) -> None:

@@ -23,7 +23,7 @@ from ledger.entry import Entry, Kind
 from ledger.errors import LogFault, LogFull, LogPoisoned
 from ledger.log import schema
 from ledger.log.checkpoint import Checkpoint
-from ledger.log.disk import RESERVE_BYTES, Reserve, WriterLock, sync_directory, translate
+from ledger.log.disk import RESERVE_BYTES, Reserve, WriterLock, rewrite, sync_directory, translate
 from ledger.log.merkle import Frontier
 from ledger.log.note import Signer, Verifier, vkey
 from ledger.log.reading import BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, StoredLog, nonce_key
@@ -163,8 +163,9 @@ class LogStore(StoredLog):
             self._head, acknowledged = recover(self, self._connection, signer, cosigned, cosigners)
             if self._reserve is not None and self._reserve.is_low():
                 self._reserve.release()
-            # A commit whose flush failed may sit in the page cache alone. Copying it into the main
-            # file writes and flushes it anew, so that what was just read is durable.
+            # A commit whose flush failed may sit in the page cache alone, and was just read.
+            if self._reserve is not None:
+                rewrite(Path(f"{path}-wal"))
             self._copy_wal("TRUNCATE")
             self._boot = boot.boot
             if self._head.boot != boot.boot:

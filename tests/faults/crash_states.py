@@ -132,9 +132,9 @@ class Disk:
 
 
 def record(folder: Path, library: Path, mode: str, commits: int) -> list[Operation]:
-    """Runs the worker on a new ledger and returns what it did to its files."""
+    """Runs the worker and returns what was done to the ledger so far, in this run and before."""
     ledger, log = folder / "ledger", folder / "record"
-    ledger.mkdir()
+    ledger.mkdir(exist_ok=True)
     subprocess.run(
         [
             sys.executable,

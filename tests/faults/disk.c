@@ -40,7 +40,7 @@ __attribute__((constructor)) static void begin(void)
 	libc_unlink = dlsym(RTLD_NEXT, "unlink");
 	folder = getenv("RECORD_DIR");
 	if (getenv("RECORD_LOG"))
-		record = open(getenv("RECORD_LOG"), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0600);
+		record = open(getenv("RECORD_LOG"), O_WRONLY | O_CREAT | O_APPEND, 0600);
 }
 
 void arm(int kind, long nth, int sticky)

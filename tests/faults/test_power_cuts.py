@@ -40,7 +40,8 @@ def test_nothing_acknowledged_is_lost(folder: Path, library: Path) -> None:
 
 
 def test_what_a_failed_flush_left_is_durable_once_it_was_found(folder: Path, library: Path) -> None:
-    recorded = record(folder, library, "failed_flush", COMMITS)
+    record(folder, library, "failed_flush", COMMITS)
+    recorded = record(folder, library, "open", 0)
     assert any(operation.kind == "f" for operation in recorded), "no flush failed"
     outcome = enumerate_states(recorded, folder, VARIANTS, seed=2)
     assert (outcome.lost, outcome.corrupt) == (0, 0), outcome

@@ -16,8 +16,9 @@ from ledger.log import store as writer
 from ledger.log.store import LogStore
 from tests.ledger.log.ledgers import create, reopen, tap
 
-#: What the worker does wrong on purpose: controls that the tests must catch.
-MODES = ("FULL", "NORMAL", "OFF", "ack_first", "failed_flush")
+#: As it should be; what it does wrong on purpose, which the tests must catch; and two steps of
+#: what a failed flush leaves.
+MODES = ("FULL", "NORMAL", "OFF", "ack_first", "failed_flush", "open")
 #: As `disk.c` numbers it.
 EIO_SYNC = 4
 #: Pages of write-ahead log between copies, small so that copies happen between the crashes.
@@ -50,15 +51,19 @@ def work(mode: str, path: Path, acks: int, commits: int) -> LogStore:
 
 
 def fail_a_flush(path: Path, acks: int, commits: int) -> None:
-    """The flush of one commit fails; what is found after opening again counts as durable."""
+    """The flush of the last commit fails, and the process dies of it."""
     shim = ctypes.CDLL(None)
     store = work("FULL", path, acks, commits)
     shim.arm(EIO_SYNC, ctypes.c_long(1), 0)
     try:
         store.append([tap(5_000, mono_ms=20_000)])
     except LogFault:
-        shim.disarm()
-    store.close()
+        os._exit(0)
+    raise AssertionError("the flush did not fail")
+
+
+def only_open(path: Path, acks: int) -> None:
+    """What recovery found counts as durable; the process dies before it does anything else."""
     store = reopen(path)
     acknowledge(acks, store.size, store.root)
     os._exit(0)
@@ -73,6 +78,8 @@ def main() -> None:
     descriptor = os.open(acks, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     if mode == "failed_flush":
         fail_a_flush(Path(path), descriptor, int(commits))
+    if mode == "open":
+        only_open(Path(path), descriptor)
     # Half of the recorded runs end by closing, so that copying and removing the WAL is recorded.
     store = work(mode, Path(path), descriptor, int(commits))
     store.close()

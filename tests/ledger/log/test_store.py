@@ -134,6 +134,26 @@ def test_nonces_answer_with_the_first_tap() -> None:
         assert store.voids_of(3) == []
 
 
+def test_nonces_that_share_a_key_are_told_apart() -> None:
+    known: dict[int, str] = {}
+    for number in range(10_000):
+        text = f"{nonce(1)[:10]}{number:016d}"
+        other = known.setdefault(nonce_key(text), text)
+        if other != text:
+            break
+    else:
+        raise AssertionError("no two nonces share a key")
+    with create() as store:
+        store.append([tap(1, nonce=other)])
+        assert store.by_nonce(text) is None
+        store.append([tap(2, nonce=text)])
+        store.append([tap(number) for number in range(3, 300)])
+        for one, seq in ((other, 2), (text, 3)):
+            found = store.by_nonce(one)
+            assert found is not None
+            assert found[0] == seq
+
+
 def test_nonces_are_found_in_the_index_and_before_it(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
     with create(path) as store:
