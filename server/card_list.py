@@ -1,6 +1,6 @@
 """Lists of cards and members as files: by keyed hash, never by number.
 
-A file names each card by its card hash, made at the bank or by ``redcard server members hash``
+A file names each card by its card hash, made at the bank or by ``redcard server hash-cards``
 inside the federation. What looks like a card number is refused with its line, and the whole file
 with it. A row that is faulty in another way is left out and told; it stops nothing else.
 """
@@ -143,7 +143,7 @@ def _refuse_numbers(row: Mapping[str | None, Any], line: int) -> None:
             if looks_like_number(text):
                 raise ImportRefused(
                     "a card number stands here; nothing was imported. Name cards by their hash "
-                    "(redcard server members hash), and delete this file",
+                    "(redcard server hash-cards), and delete this file",
                     line=line,
                 )
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from redcard.cli import pass_session, shared_options
+from redcard.commands.card_list import hash_cards
 from redcard.console import EXIT_DONE, Session, emit, note, table
 from redcard.errors import AnswerIsNo, UsageInvalid
 
@@ -26,6 +27,9 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.group()
 def server() -> None:
     """The central server: set up, run, enrol terminals, publish, report."""
+
+
+server.add_command(hash_cards)
 
 
 @server.command()
