@@ -111,7 +111,7 @@ def test_cases_and_status_from_the_shell(redcard: Any, home: Path) -> None:
             await push(core, second)
 
     asyncio.run(run())
-    code, answer = redcard("cases")
+    _, answer = redcard("cases")
     assert [one["nonces"] for one in answer["cases"]] == [["n2"]]
     assert redcard("card", card(1), "blocked")[0] == 0
     assert redcard("member", member(1), "suspended")[0] == 0
