@@ -42,12 +42,13 @@ def encode(entry: Entry) -> bytes:
         kind = type(value)
         if kind is str or kind is bool:
             continue
-        if kind is int:
-            _check_integer(key, value)
-        else:
+        if kind is not int:
             _check_rare(key, value)
-    for key in entry.keys() - _known_keys:
-        _learn(key)
+        elif not -INTEGER_MAX <= value <= INTEGER_MAX:  # type: ignore[operator]
+            _check_integer(key, value)
+    if not _known_keys.issuperset(entry):
+        for key in entry:
+            _learn(key)
     try:
         data = _ENCODER.encode(entry)
     except UnicodeEncodeError:
