@@ -17,7 +17,8 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
 from ledger.log.note import sign_note
-from server import enrolment
+from ledger.rules.offer import Decision
+from server import enrolment, online
 from server.back_office import BackOffice
 from server.database import Database
 from server.enrolment import Activation
@@ -144,6 +145,12 @@ class ServerCore(BackOffice):
         async with self.database.reading() as connection:
             state = (await read_log(connection, ledger)).state
         return {STATE_HEADER: standing(state.state), SIZE_HEADER: str(state.size)}
+
+    async def hold(self, question: online.Question) -> Decision:
+        """Decides on a tap on an ``online`` offer and holds its units; see ``online.hold``."""
+        async with self.database.writing() as connection:
+            published = await self.book.read(connection)
+            return await online.hold(connection, self.database, published, question, self.now_ms())
 
     # Terminals.
 

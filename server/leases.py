@@ -24,7 +24,7 @@ from server.errors import PublicationRefused, TerminalUnknown
 from server.facts import Event
 from server.offers import Published, bucket_of, capacity_of
 from server.schema import events, feed, leases, ledgers, terminals
-from server.stock import Bucket, leased
+from server.stock import Bucket, held_units, leased
 
 _STOCK_LOCK: Final = 0x73746F
 
@@ -72,12 +72,11 @@ async def grant(
     capacity = capacity_of(offer, part.bucket)
     if not isinstance(offer, Offer) or capacity is None:
         raise PublicationRefused(f"{part.offer} has no stock to lease")
-    if database.postgresql:
-        await connection.execute(text(f"SELECT pg_advisory_xact_lock({_STOCK_LOCK})"))
+    await stock_lock(connection, database)
     log = await connection.scalar(select(ledgers.c.log).where(ledgers.c.ledger == ledger))
     if log is None:
         raise TerminalUnknown(f"no ledger is called {ledger}")
-    left = capacity - await _taken(connection, part)
+    left = capacity - await taken(connection, part) - await held_units(connection, part, now_ms)
     granted = min(units, left)
     if granted <= 0:
         return None
@@ -124,7 +123,13 @@ async def _record(
     await tell(connection, log, record, now_ms)
 
 
-async def _taken(connection: AsyncConnection, part: Bucket) -> int:
+async def stock_lock(connection: AsyncConnection, database: Database) -> None:
+    """Lets one transaction at a time give out units; SQLite has one writer anyway."""
+    if database.postgresql:
+        await connection.execute(text(f"SELECT pg_advisory_xact_lock({_STOCK_LOCK})"))
+
+
+async def taken(connection: AsyncConnection, part: Bucket) -> int:
     """Units of a part that nobody else may have: redeemed, or out on an open lease."""
     redeemed = await connection.scalar(
         select(func.coalesce(func.sum(events.c.quantity), 0)).where(

@@ -25,6 +25,7 @@ from server.judge import original_position
 from server.known import card_histories, pieces
 from server.leases import close_leases, parts_of_leases
 from server.offers import OfferBook
+from server.online import settle_holds
 from server.schema import FOLDED, cursors, events, judgements, ledgers
 
 _JUDGE_LOCK: Final = 0x6A7564
@@ -140,6 +141,7 @@ async def _fold(bench: Bench, chunk: Chunk) -> _Concerned:
     await _insert(bench, chunk, found, owners)
     claimed = await _claim_voids(connection, {str(e.position): owners[e.position] for e in found})
     await close_leases(connection, chunk.log, chunk.events)
+    await settle_holds(connection, chunk.log, found)
     members = (set(owners.values()) | claimed) - {""}
     return _Concerned(members, [event for event in found if not owners[event.position]])
 

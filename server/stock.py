@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from sqlalchemy import delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -13,7 +13,10 @@ from ledger.rules.offer import Offer, StockMode
 from server.facts import Position
 from server.judge import USES
 from server.offers import Published, capacity_of
-from server.schema import events, leases, ledgers, stock
+from server.schema import events, holds, leases, ledgers, stock
+
+#: State of a hold that neither an entry nor a void has settled.
+HELD: Final = "held"
 
 
 class Bucket(NamedTuple):
@@ -170,3 +173,14 @@ async def leased(connection: AsyncConnection, offer: str, bucket: str | None = N
     if bucket is not None:
         statement = statement.where(leases.c.bucket == bucket)
     return sum(max(0, row.units - row.spent) for row in await connection.execute(statement))
+
+
+async def held_units(connection: AsyncConnection, part: Bucket, now_ms: int) -> int:
+    """Units of a part of the stock that are held now."""
+    statement = select(func.coalesce(func.sum(holds.c.quantity), 0)).where(
+        holds.c.offer == part.offer,
+        holds.c.bucket == part.bucket,
+        holds.c.state == HELD,
+        holds.c.expires_ms > now_ms,
+    )
+    return int(await connection.scalar(statement) or 0)

@@ -126,7 +126,8 @@ def upgrade() -> None:
     op.create_table(
         "holds",
         sa.Column("log", sa.Integer(), nullable=False),
-        sa.Column("nonce", sa.String(length=64), nullable=False),
+        sa.Column("nonce", sa.String(length=256), nullable=False),
+        sa.Column("card", sa.String(length=26), nullable=False),
         sa.Column("offer", sa.String(length=64), nullable=False),
         sa.Column("member", sa.String(length=16), nullable=False),
         sa.Column("bucket", sa.String(length=64), nullable=False),
