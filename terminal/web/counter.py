@@ -331,7 +331,10 @@ def _hints(mode: Mode, desk: Desk, words: Wording) -> tuple[tuple[str, str], ...
         hints = [("Enter", _("next card"))]
         if desk.voidable:
             hints.append(("F8", _("void")))
-        return (*hints, ("F9", _("print")))
+        answer = desk.view.answer
+        if answer is not None and answer.outcome == "approve" and answer.entry is not None:
+            hints.append(("F9", _("print")))
+        return tuple(hints)
     if mode is Mode.VOIDING:
         return (("1–9", _("pick")), ("Enter", _("confirm")), ("Esc", _("back")))
     return (("F8", _("void")),) if desk.voidable else ()
@@ -390,7 +393,7 @@ def _recent_row(tap: RecentTap, words: Wording) -> RecentRow:
         word = _("voided")
     else:
         kinds = {"redeem": _("done"), "void": _("void"), "reentry": _("already in")}
-        word = kinds.get(tap.kind, tap.code)
+        word = kinds.get(tap.kind, _("refused"))
     return RecentRow(
         nonce=tap.nonce,
         time=words.clock(tap.ts_ms),

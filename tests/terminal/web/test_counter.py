@@ -136,6 +136,16 @@ def test_a_decline_gives_no_slip(seen: Seen) -> None:
     assert scene.slip is None
 
 
+def test_a_declined_tap_is_listed_in_words_and_offers_nothing_to_print(seen: Seen) -> None:
+    seen.give()
+    seen.terminal.dismiss(COUNTER)
+    seen.terminal.insert(COUNTER, "good")
+    seen.terminal.tap(COUNTER, PACK.id, "again")
+    scene = seen.scene()
+    assert scene.recent[0].word == "未通过"
+    assert "F9" not in dict(scene.hints)
+
+
 def test_an_offline_slip_says_that_it_uploads_later(seen: Seen) -> None:
     seen.terminal.network(on=False)
     scene = seen.give()
