@@ -10,11 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from screens.language import Language, Wording, local, wording
-from terminal.answers import CardShown, OfferChoice, OfferShown, Phase, RecentTap, TapAnswer
+from screens.language import Language, Wording, wording
+from terminal.answers import CardShown, Phase, RecentTap, TapAnswer
 from terminal.receipts.layout import Line, ReceiptFacts, lay_out, qr_svg
 from terminal.web.desk import VOID_REASONS, Desk, Mode, TapJob
 from terminal.web.kiosk import state_of
+from terminal.web.offer_rows import OfferRow, offer_rows, picked_facts
 from terminal.web.view import (
     SHAPES,
     SOUNDS,
@@ -39,25 +40,12 @@ def _(text: str) -> str:
     return text
 
 
-_LEVELS: Final = {"city": _("City"), "district": _("District"), "street": _("Street")}
 _REASONS: Final = {
     "wrong_offer": _("Wrong offer picked"),
     "member_declined": _("Member does not want it"),
     "print_failed": _("Printing failed"),
     "other": _("Other"),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class OfferRow:
-    """One offer of the list; ``key`` is empty when the card cannot take it."""
-
-    id: str
-    key: str
-    title: str
-    facts: str
-    aside: str
-    picked: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +128,7 @@ def scene(desk: Desk, language: Language) -> CounterScene:
     language = language.other if desk.switched else language
     words = wording(language)
     view, mode = desk.view, desk.mode
-    rows = _rows(desk, words)
+    rows = offer_rows(desk, words)
     answer = view.answer if mode is Mode.RESULT and view.phase is Phase.ANSWER else None
     state, text = _message(desk, mode, words)
     return CounterScene(
@@ -159,7 +147,7 @@ def scene(desk: Desk, language: Language) -> CounterScene:
         used=_used(desk, words),
         rows=tuple(rows),
         picked=next((row for row in rows if row.picked), None),
-        picked_facts=_picked_facts(desk, words),
+        picked_facts=picked_facts(desk, words),
         query=desk.query,
         busy=mode is Mode.BUSY or desk.busy is not None,
         offer=_offer_of(desk, answer, text, language),
@@ -231,69 +219,6 @@ def _used(desk: Desk, words: Wording) -> tuple[str, ...]:
         for one in desk.view.choices
         if one.usage
     )
-
-
-def _rows(desk: Desk, words: Wording) -> list[OfferRow]:
-    return [_row(one, desk, words) for one in desk.found]
-
-
-def _row(choice: OfferChoice, desk: Desk, words: Wording) -> OfferRow:
-    takable = bool(choice.key)
-    if takable:
-        facts = " · ".join(_facts(choice.offer, words))
-    else:
-        why = text_for_operator(choice.message, words.language)
-        facts = f"{why.big} · {why.small}" if why.small else why.big
-    return OfferRow(
-        id=choice.offer.id,
-        key=choice.key,
-        title=offer_title(choice.offer, words.language),
-        facts=facts,
-        aside=_aside(choice, words),
-        picked=takable and choice.offer.id == desk.picked,
-    )
-
-
-def _facts(offer: OfferShown, words: Wording) -> list[str]:
-    _ = words.gettext
-    facts = [_(_LEVELS[offer.level])] if offer.level in _LEVELS else []
-    if offer.until_ms is not None:
-        # Windows are half-open: an offer until midnight of the 21st ends on the 20th.
-        facts.append(_("until %(date)s") % {"date": words.date(offer.until_ms - 1)})
-    if offer.member_price_fen:
-        facts.append(_("pays %(money)s") % {"money": words.money(offer.member_price_fen)})
-    return facts
-
-
-def _aside(choice: OfferChoice, words: Wording) -> str:
-    _ = words.gettext
-    if choice.key:
-        left = choice.offer.stock_left
-        return "" if left is None else _("%(n)s left") % {"n": words.number(left)}
-    if choice.until_ms is not None:
-        return _("from %(when)s") % {"when": _when(choice.until_ms, words)}
-    return ""
-
-
-def _when(at_ms: int, words: Wording) -> str:
-    """A day when it is midnight there, else day and time."""
-    moment = local(at_ms)
-    if moment.hour == moment.minute == 0:
-        return words.date(at_ms)
-    return f"{words.date(at_ms)} {words.clock(at_ms)}"
-
-
-def _picked_facts(desk: Desk, words: Wording) -> tuple[str, ...]:
-    choice, _ = desk.choice, words.gettext
-    if choice is None:
-        return ()
-    pays = _("pays %(money)s") % {"money": words.money(choice.offer.member_price_fen)}
-    facts = [_("Quantity 1") + " · " + pays]
-    if choice.offer.stock_left is not None:
-        facts.append(
-            _("%(n)s left afterwards") % {"n": words.number(max(0, choice.offer.stock_left - 1))}
-        )
-    return tuple(facts)
 
 
 def _offer_of(desk: Desk, answer: TapAnswer | None, text: Text, language: Language) -> str:

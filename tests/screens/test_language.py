@@ -21,6 +21,7 @@ ZH, EN = wording(Language.ZH), wording(Language.EN)
         (None, "en;q=0.5,zh-CN;q=0.8", Language.ZH),
         (None, "zh-TW,zh;q=0.9,en;q=0.8", Language.ZH),
         (None, "fr, en;q=0.2", Language.EN),
+        (None, "en, zh", Language.EN),
         ("en", "zh-CN", Language.EN),
         ("zh", "en", Language.ZH),
         ("tlh", "en", Language.EN),
