@@ -245,3 +245,10 @@ def test_the_order_of_telling_does_not_matter(
     findings = judge_member(events, FACTS)
     assert {one.position for one in findings} == {one.position for one in events}
     assert all(bool(one.reasons) == (one.verdict is Verdict.ACCEPTED_FLAGGED) for one in findings)
+
+
+def test_a_state_holds_from_its_very_moment() -> None:
+    history = History([(10, "a"), (20, "b")])
+    assert [history.at(moment) for moment in (0, 10, 19, 20, 21)] == ["a", "a", "a", "b", "b"]
+    assert History[str]([]).at(5) is None
+    assert History([(5, "first"), (5, "second")]).at(5) == "second"
