@@ -342,7 +342,8 @@ def _questions(case: _Case) -> Iterator[_Fault]:
     if missing:
         what = "、".join(one.title or one.name for one in missing)
         what_en = ", ".join(one.title_en or one.name for one in missing)
-        details = {"what": what, "what_en": what_en, "evidence": missing[0].name}
+        details: dict[str, str | int] = {"what": what, "what_en": what_en}
+        details["evidence"] = missing[0].name
         yield _Fault(Code.O11, None, details)
     proxy = bool(request.agent) and request.agent != request.card.card
     if (proxy and not offer.proxy_collect) or (offer.identity_check and IDENTITY not in given):
