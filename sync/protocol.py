@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum, unique
+from hashlib import sha256
 from typing import Final
 
 from sync.errors import Malformed
@@ -289,7 +290,7 @@ def decode_problem(data: bytes, *, status: int) -> Problem:
 
 @dataclass(frozen=True, slots=True)
 class Authorization:
-    """A terminal's signature over one GET request.
+    """A terminal's signature over one request.
 
     Attributes:
         ledger: ledger id, naming the key.
@@ -302,21 +303,33 @@ class Authorization:
     signature: bytes
 
 
-def request_message(target: str, ts_ms: int) -> bytes:
-    """What is signed: method, path with query, and time, each ended by a line feed."""
-    return f"GET\n{target}\n{ts_ms}\n".encode()
+def request_message(target: str, ts_ms: int, body: bytes | None = None) -> bytes:
+    """What is signed: method, path with query, time and, of a POST, the body's SHA-256 in hex.
+
+    Each is ended by a line feed; a request without a body is a GET.
+    """
+    if body is None:
+        return f"GET\n{target}\n{ts_ms}\n".encode()
+    return f"POST\n{target}\n{ts_ms}\n{sha256(body).hexdigest()}\n".encode()
 
 
-def authorize(ledger: str, target: str, ts_ms: int, sign: Callable[[bytes], bytes]) -> str:
-    """Builds the ``Authorization`` header of a GET.
+def authorize(
+    ledger: str,
+    target: str,
+    ts_ms: int,
+    sign: Callable[[bytes], bytes],
+    body: bytes | None = None,
+) -> str:
+    """Builds the ``Authorization`` header of a request.
 
     Args:
         ledger: ledger id.
         target: path with query, as sent.
         ts_ms: server time as far as known, milliseconds.
         sign: Ed25519 with the terminal's key, 64 bytes.
+        body: of a POST; ``None`` for a GET.
     """
-    signature = base64.b64encode(sign(request_message(target, ts_ms))).decode("ascii")
+    signature = base64.b64encode(sign(request_message(target, ts_ms, body))).decode("ascii")
     return f"{AUTHORIZATION_SCHEME} {ledger_id(ledger)} {ts_ms} {signature}"
 
 
@@ -345,8 +358,9 @@ def check_authorization(
     target: str,
     now_ms: int,
     verify: Callable[[bytes, bytes], bool],
+    body: bytes | None = None,
 ) -> Problem | None:
-    """Checks a GET of one ledger's own records.
+    """Checks a request that only one ledger's terminal may make.
 
     Args:
         header: value of ``Authorization``, empty if absent.
@@ -354,6 +368,7 @@ def check_authorization(
         target: path with query, as received.
         now_ms: server time.
         verify: whether a signature over a message is by this ledger's key.
+        body: of a POST, as received; ``None`` for a GET.
 
     Returns:
         ``None`` if good, otherwise the problem to answer. ``stale_request`` tells the terminal to
@@ -363,7 +378,7 @@ def check_authorization(
         authorization = parse_authorization(header)
     except Malformed as error:
         return Problem.of(StatusWord.UNSIGNED, f"{error}; nothing was read")
-    message = request_message(target, authorization.ts_ms)
+    message = request_message(target, authorization.ts_ms, body)
     if authorization.ledger != ledger or not verify(message, authorization.signature):
         return Problem.of(
             StatusWord.UNSIGNED,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sync import envelope, protocol, roster, roster_delta, snapshot, trust
+from sync import asking, envelope, protocol, roster, roster_delta, snapshot, trust
 from sync.feed import Reason, Verdict
 
 PAGE = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text("utf-8")
@@ -24,6 +24,12 @@ WORDS = [
     protocol.SIZE_HEADER,
     protocol.ENROL_PATH,
     protocol.TUF_PATH,
+    *(word.value for word in asking.Word),
+    asking.HOLD_FORMAT,
+    asking.LEASE_FORMAT,
+    asking.ANSWER_FORMAT,
+    asking.QUESTION_MEDIA_TYPE,
+    f"{asking.QUESTION_BYTES_MAX:,} bytes",
     envelope.FILES_PATH,
     envelope.PART_MEDIA_TYPE,
     trust.SIGNED_MS_FIELD,
@@ -49,3 +55,5 @@ def test_the_paths_are_those_of_the_page() -> None:
     assert f"POST {protocol.entries_path(ledger)}" in PAGE
     assert protocol.judgements_path(ledger, 0).replace("=0", "=REVISION") in PAGE
     assert protocol.feed_path(ledger, 0).replace("=0", "=NUMBER") in PAGE
+    assert f"POST {asking.holds_path(ledger)}" in PAGE
+    assert f"POST {asking.leases_path(ledger)}" in PAGE
