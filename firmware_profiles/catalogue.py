@@ -6,7 +6,7 @@ import json
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import date
 from importlib.resources import files
 from itertools import combinations
@@ -15,22 +15,33 @@ from pathlib import Path
 import msgspec
 
 from firmware_profiles.errors import ProfileInvalid, ProfileTie
+from firmware_profiles.levels import ExchangeLevels, parse_levels
 from firmware_profiles.match import Match, best, rank
 from firmware_profiles.model import Exchange, MatchRule, ReaderProfile, Sighting, version_number
 
 _HEX4 = re.compile(r"[0-9A-F]{4}")
+_LEVELS_FILE = "exchange-levels.json"
 _COMMAND = re.compile(r"([0-9A-F]{2}){4,64}")
 
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """All profiles by id."""
+    """All profiles by id, and the exchange levels of readers that have none."""
 
     profiles: Mapping[str, ReaderProfile]
+    levels: ExchangeLevels = field(default_factory=ExchangeLevels)
 
     def match(self, sighting: Sighting) -> Match:
         """The best profile for a reader, with score and reasons; there always is one."""
-        return best(self.profiles.values(), sighting)
+        found = best(self.profiles.values(), sighting)
+        if not found.profile.generic or sighting.exchange is Exchange.SHORT:
+            return found
+        # a driver that says extended may mean TPDUs, and many say nothing
+        listed = self.levels.of(sighting)
+        if listed is None:
+            return found
+        told = msgspec.structs.replace(sighting, exchange=listed.exchange)
+        return replace(best(self.profiles.values(), told), why=(listed.why,))
 
     def draft(self, sighting: Sighting) -> str:
         """A profile file for an unknown reader, to be completed and sent back."""
@@ -63,15 +74,18 @@ def load(directory: Path | None = None) -> Catalogue:
     """
     root = files("firmware_profiles") / "data" if directory is None else directory
     profiles: dict[str, ReaderProfile] = {}
+    levels = ExchangeLevels()
     for file in sorted(root.iterdir(), key=lambda one: one.name):
         if file.name.endswith(".toml"):
             profile = parse(file.read_text("utf-8"), file.name)
             profiles[profile.id] = profile
+        elif file.name == _LEVELS_FILE:
+            levels = parse_levels(file.read_bytes(), file.name)
     for level in Exchange:
         if not any(one.match.exchange is level for one in profiles.values()):
             raise ProfileInvalid(f"no generic profile for exchange level {level.value}; add one")
     _refuse_ties(profiles)
-    return Catalogue(profiles)
+    return Catalogue(profiles, levels)
 
 
 def parse(text: str, file_name: str) -> ReaderProfile:
@@ -100,17 +114,17 @@ def _faults(profile: ReaderProfile, file_name: str) -> Iterator[str]:
         if not evidence.source or not _is_day(evidence.date):
             yield f"evidence {number} needs a source and a date such as 2026-06-27"
     yield from _rule_faults(rule)
-    for field in ("name", "interface", "firmware"):
-        if not _compiles(getattr(rule, field)):
-            yield f"match.{field} is no regular expression"
+    for criterion in ("name", "interface", "firmware"):
+        if not _compiles(getattr(rule, criterion)):
+            yield f"match.{criterion} is no regular expression"
     if not _compiles(profile.firmware.parse):
         yield "firmware.parse is no regular expression"
     commands = {"firmware.query": profile.firmware.query}
-    for field in ("approve", "decline", "busy", "silence"):
-        commands[f"feedback.{field}"] = getattr(profile.feedback, field)
-    for field, command in commands.items():
+    for signal in ("approve", "decline", "busy", "silence"):
+        commands[f"feedback.{signal}"] = getattr(profile.feedback, signal)
+    for what, command in commands.items():
         if command and not _COMMAND.fullmatch(command):
-            yield f"{field} is no command of 4 to 64 bytes in capital hexadecimal digits"
+            yield f"{what} is no command of 4 to 64 bytes in capital hexadecimal digits"
     for bad in profile.firmware.known_bad:
         if not _is_version(bad.below) or not bad.issue:
             yield "firmware.known_bad needs a version such as 2.06 and the issue that tells why"

@@ -268,6 +268,7 @@ def match(
     """Which profile fits a reader, with its score and the reasons."""
     from firmware_profiles.catalogue import load
     from firmware_profiles.model import Sighting, version_number
+    from readers.identity import parse_reader_name
 
     if not (name or vid or firmware):
         raise UsageInvalid("say something of the reader", next_step="--name, or --vid and --pid")
@@ -277,6 +278,7 @@ def match(
         raise UsageInvalid(f"{device_version!r} is no device version such as 2.07") from None
     sighting = Sighting(
         name=name,
+        interface=parse_reader_name(name).interface,
         vid=_hexadecimal(vid, "--vid"),
         pid=_hexadecimal(pid, "--pid"),
         device_version=version,
