@@ -7,7 +7,7 @@ readers.errors.ReaderError
 │   ├── CardNotSupported            no usable application, or the scheme is off (C03)
 │   └── CardUnreadable              data that no rule of the standard accepts (C01)
 │       └── ProtocolViolation       malformed TLV or chaining
-└── CaKeysRefused                   a bundle of CA keys is malformed, expired or for tests only
+└── CaKeysRefused                   a bundle of CA keys or roots is malformed, expired or a test's
 """
 
 from __future__ import annotations
@@ -42,6 +42,12 @@ class Failure(StrEnum):
     DYNAMIC_SIGNATURE_HASH = "dynamic_signature_hash"
     DYNAMIC_SIGNATURE_VERSION = "dynamic_signature_version"
     NOT_FRESH = "not_fresh"
+    CERTIFICATE_DATES = "certificate_dates"
+    CERTIFICATE_EXTENSION = "certificate_extension"
+    CERTIFICATE_REVOKED = "certificate_revoked"
+    CERTIFICATE_SIGNATURE = "certificate_signature"
+    CERTIFICATE_USAGE = "certificate_usage"
+    NO_SIGNATURE = "no_signature"
 
 
 class AuthenticationFailed(CardNotGenuine):
@@ -63,4 +69,4 @@ class AuthenticationFailed(CardNotGenuine):
 
 
 class CaKeysRefused(ReaderError):
-    """A bundle of CA public keys cannot be used; the keys in force stay in force."""
+    """A bundle of CA keys or roots cannot be used; what is in force stays in force."""
