@@ -193,6 +193,10 @@ def _open_chip(path: str) -> Any:
         if port is not None:
             port.close()
         raise ReaderFault(f"no PN532 answers at {path}: {error.strerror or error}") from error
+    except (IndexError, TypeError) as error:  # nfcpy takes it that a frame which began is whole
+        if port is not None:
+            port.close()
+        raise ReaderFault(f"what answers at {path} is no whole PN532 frame") from error
     device._path = path  # noqa: SLF001 - nfcpy's own loader sets it too
     frontend = nfc.ContactlessFrontend()
     frontend.device = device
@@ -219,6 +223,8 @@ def _uids(frontend: Any) -> list[bytes]:
         raise ReaderFault(f"the reader's chip reports: {error}") from error
     except OSError as error:
         raise ReaderFault(f"the reader is gone: {error.strerror or error}") from error
+    except (IndexError, TypeError) as error:
+        raise ReaderFault("the reader's answer was cut short") from error
     return [] if target is None else [bytes(target.sensb_res[1:5])]
 
 

@@ -8,6 +8,8 @@ import pty
 import select
 import shutil
 import subprocess
+import threading
+import time
 import tty
 from collections.abc import Iterator
 
@@ -248,6 +250,35 @@ def test_a_port_without_a_chip_behind_it() -> None:
         assert "no PN532 answers" in seen.wait_state("N", ReaderState.FAULT).detail
     finally:
         reader.stop()
+        os.close(master)
+        os.close(slave)
+
+
+@pytest.mark.parametrize("babble", [b"\x00", b"\x00\x00\xff", b"\x00\x00\xff\x05", b"\xff" * 40])
+def test_a_port_that_answers_with_half_a_frame_is_a_fault_and_no_end(babble: bytes) -> None:
+    """The driver's thread goes on: an answer cut short by a loose plug is no reason to die."""
+    master, slave = pty.openpty()
+    tty.setraw(slave)
+    path, stopping = os.ttyname(slave), threading.Event()
+
+    def answer() -> None:
+        while not stopping.is_set():
+            if select.select([master], [], [], 0.05)[0]:
+                os.read(master, 1024)
+                os.write(master, babble)
+
+    peer = threading.Thread(target=answer)
+    peer.start()
+    driver, recorder = NfcReader(path), Recorder()
+    driver.start(recorder)
+    try:
+        recorder.wait_until(driver.name, {ReaderState.FAULT})
+        time.sleep(0.3)
+        assert any(thread.name == f"reader {driver.name}" for thread in threading.enumerate())
+    finally:
+        driver.stop()
+        stopping.set()
+        peer.join()
         os.close(master)
         os.close(slave)
 
