@@ -232,8 +232,12 @@ class OpenedNote:
 
 
 def check_name(name: str) -> None:
-    """Refuses key names that signed-note forbids: empty, with spaces, plus or controls."""
-    if not name or "+" in name or any(char.isspace() or ord(char) < 0x20 for char in name):
+    """Refuses key names that signed-note forbids: empty, no UTF-8, spaces, plus or controls."""
+    if (
+        not name
+        or "+" in name
+        or any(char.isspace() or ord(char) < 0x20 or 0xD800 <= ord(char) <= 0xDFFF for char in name)
+    ):
         raise NoteInvalid(f"{name!r} is not a key name: no spaces, no plus, not empty")
 
 

@@ -250,6 +250,9 @@ def _array(data: bytes) -> tuple[str, list[dict[str, object]]]:
         raise OfferInvalid(f"not JSON: {fault.msg}", line=fault.lineno) from None
     except RecursionError:
         raise OfferInvalid("the file is nested too deeply") from None
+    except ValueError:
+        # Python converts no more than 4,300 digits.
+        raise OfferInvalid("the file holds a number of thousands of digits") from None
     if not isinstance(parsed, list):
         raise OfferInvalid("the file must hold one JSON array", line=1)
     return text, parsed
