@@ -169,7 +169,7 @@ class BackOffice:
         """Stock of one offer."""
         async with self.database.reading() as connection:
             published = await self.book.read(connection)
-            return await stock.state_of(connection, published, offer)
+            return await stock.state_of(connection, published, offer, self.now_ms())
 
     async def grant(
         self, ledger: str, offer: str, units: int, bucket: str = ""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -22,11 +22,10 @@ from ledger.rules.offer import Offer, OfflineMode, StockMode, Venue
 from server.database import Database
 from server.errors import PublicationRefused, TerminalUnknown
 from server.facts import Event
+from server.holds import given_out
 from server.offers import Published, bucket_of, capacity_of
-from server.schema import events, feed, leases, ledgers, terminals
-from server.stock import Bucket, held_units, leased
-
-_STOCK_LOCK: Final = 0x73746F
+from server.schema import feed, leases, ledgers, terminals
+from server.stock import STOCK_LOCK, Bucket
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,18 +75,54 @@ async def grant(
     log = await connection.scalar(select(ledgers.c.log).where(ledgers.c.ledger == ledger))
     if log is None:
         raise TerminalUnknown(f"no ledger is called {ledger}")
-    left = capacity - await taken(connection, part) - await held_units(connection, part, now_ms)
-    granted = min(units, left)
+    granted = min(units, capacity - await given_out(connection, part, now_ms))
     if granted <= 0:
         return None
-    venue = await _venue_of(connection, published, log)
-    end_ms = StockPool(offer).part_end(venue.zone, now_ms)
-    ttl = offer.stock.lease_ttl_ms
-    expires_ms = end_ms if ttl is None else min(now_ms + ttl, end_ms)
+    expires_ms = await _expiry(connection, published, offer, log, now_ms)
     epoch = await _epochs(connection, log, part.offer) + 1
     lease = Lease(secrets.token_hex(10), part.offer, granted, epoch, expires_ms)
     await _record(connection, log, part, lease, now_ms)
     return lease
+
+
+async def renew(
+    connection: AsyncConnection,
+    published: Published,
+    held: Any,
+    *,
+    units: int,
+    now_ms: int,
+) -> Lease:
+    """Adds units to an open lease and lets it run anew: the next epoch of it, into the feed.
+
+    Args:
+        connection: inside a transaction that holds the stock's lock.
+        published: offers in force.
+        held: row of the lease, of an offer that has a stock.
+        units: to add, of which so many are free; 0 only renews.
+        now_ms: server time.
+    """
+    offer = published.newest[held.offer]
+    assert isinstance(offer, Offer), "only a sound offer has leases"
+    expires_ms = await _expiry(connection, published, offer, held.log, now_ms)
+    lease = Lease(held.lease, held.offer, held.units + units, held.epoch + 1, expires_ms)
+    await connection.execute(
+        update(leases)
+        .where(leases.c.lease == held.lease)
+        .values(units=lease.units, epoch=lease.epoch, expires_ms=expires_ms)
+    )
+    await tell(connection, held.log, _as_told(lease), now_ms)
+    return lease
+
+
+async def _expiry(
+    connection: AsyncConnection, published: Published, offer: Offer, log: int, now_ms: int
+) -> int:
+    """Until when a lease given now may be spent."""
+    venue = await _venue_of(connection, published, log)
+    end_ms = StockPool(offer).part_end(venue.zone, now_ms)
+    ttl = offer.stock.lease_ttl_ms
+    return end_ms if ttl is None else min(now_ms + ttl, end_ms)
 
 
 async def _epochs(connection: AsyncConnection, log: int, offer: str) -> int:
@@ -112,7 +147,11 @@ async def _record(
         "closed_ms": None,
     }
     await connection.execute(insert(leases), row)
-    record = {
+    await tell(connection, log, _as_told(lease), now_ms)
+
+
+def _as_told(lease: Lease) -> dict[str, Any]:
+    return {
         "kind": "lease",
         "lease": lease.lease,
         "offer": lease.offer,
@@ -120,25 +159,12 @@ async def _record(
         "lease_epoch": lease.epoch,
         "expires_ms": lease.expires_ms,
     }
-    await tell(connection, log, record, now_ms)
 
 
 async def stock_lock(connection: AsyncConnection, database: Database) -> None:
     """Lets one transaction at a time give out units; SQLite has one writer anyway."""
     if database.postgresql:
-        await connection.execute(text(f"SELECT pg_advisory_xact_lock({_STOCK_LOCK})"))
-
-
-async def taken(connection: AsyncConnection, part: Bucket) -> int:
-    """Units of a part that nobody else may have: redeemed, or out on an open lease."""
-    redeemed = await connection.scalar(
-        select(func.coalesce(func.sum(events.c.quantity), 0)).where(
-            events.c.offer == part.offer,
-            events.c.bucket == part.bucket,
-            events.c.counted.is_(True),
-        )
-    )
-    return int(redeemed or 0) + await leased(connection, part.offer, part.bucket)
+        await connection.execute(text(f"SELECT pg_advisory_xact_lock({STOCK_LOCK})"))
 
 
 async def recall(connection: AsyncConnection, *, ledger: str, offer: str, now_ms: int) -> int:

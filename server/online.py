@@ -2,50 +2,42 @@
 
 A hold is written under the terminal's ledger and nonce before the terminal shows green, with the
 uses of all terminals and all other holds counted, so that neither a member's limit nor a stock is
-exceeded while it can be asked. Asked again for the same nonce the answer is the same. The uploaded
-entry confirms the hold, its void releases it; after ten minutes without either it falls away.
+exceeded while it can be asked. Asked again for the same nonce it is the same hold. The uploaded
+entry confirms it, its void releases it; after ten minutes without either it falls away. A refusal
+is kept nowhere: nothing was given, and the terminal's own entry binds the nonce to it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-import ledger.rules.decide
-from ledger.codes import CODES, Code, Outcome
-from ledger.entry import Kind
+from ledger.codes import CODES, Code
 from ledger.rules.offer import (
     CardStatus,
     CardView,
     Decision,
     Offer,
     OfflineMode,
-    OnlineAnswer,
     RedemptionRequest,
-    ReservationState,
     StockMode,
-    TerminalState,
     Venue,
 )
-from ledger.rules.stock import next_issue
-from ledger.rules.usage import Usage
 from server.database import Database
 from server.errors import PublicationRefused, TerminalUnknown
-from server.facts import Event, History
-from server.folding import events_of_members
+from server.facts import History
+from server.holding import Free, consent, refuses
+from server.holds import Key, given_out, lock, uses_of
 from server.known import card_histories, member_histories
-from server.leases import stock_lock, taken
 from server.offers import Published, bucket_of, capacity_of
 from server.schema import holds, ledgers
-from server.stock import HELD, Bucket, held_units
+from server.stock import CONFIRMED, HELD, Bucket
+from sync.asking import HoldQuestion
 
 HOLD_MS: Final = 10 * 60 * 1000
-CONFIRMED: Final = "confirmed"
-RELEASED: Final = "released"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +51,11 @@ class Question:
         offer: offer id.
         venue: where the terminal stands.
         quantity: units.
+        companions: persons who come along.
+        agent: card hash of the proxy collector, or empty.
+        assurance: how the card was read.
+        supervisor: who overrides, proved at the terminal, or empty.
+        reason: of the override.
     """
 
     ledger: str
@@ -67,6 +64,43 @@ class Question:
     offer: str
     venue: str
     quantity: int = 1
+    companions: int = 0
+    agent: str = ""
+    assurance: str = "authenticated"
+    supervisor: str = ""
+    reason: str = ""
+
+    @classmethod
+    def of(cls, ledger: str, asked: HoldQuestion) -> Question:
+        """The question that came over the wire."""
+        return cls(
+            ledger=ledger,
+            nonce=asked.nonce,
+            card=asked.card,
+            offer=asked.offer,
+            venue=asked.venue,
+            quantity=asked.quantity,
+            companions=asked.companions,
+            agent=asked.agent,
+            assurance=asked.assurance,
+            supervisor=asked.supervisor,
+            reason=asked.reason,
+        )
+
+    @property
+    def content(self) -> bytes:
+        """What the nonce is bound to."""
+        return HoldQuestion(
+            nonce=self.nonce,
+            card=self.card,
+            offer=self.offer,
+            offer_version=0,
+            quantity=self.quantity,
+            companions=self.companions,
+            venue=self.venue,
+            ts_ms=0,
+            agent=self.agent,
+        ).content()
 
 
 async def hold(
@@ -76,7 +110,7 @@ async def hold(
     question: Question,
     now_ms: int,
 ) -> Decision:
-    """Decides and, if it approves, holds the units for ten minutes.
+    """Decides and, unless it refuses, holds the units for ten minutes.
 
     Args:
         connection: inside a transaction that may write.
@@ -85,9 +119,14 @@ async def hold(
         question: what is asked.
         now_ms: server time.
 
+    Returns:
+        The decision; ``holding.refuses`` says whether nothing is held. With ``replay`` it is the
+        hold of an earlier question.
+
     Raises:
         TerminalUnknown: no such ledger.
         PublicationRefused: the offer is not one that is decided here.
+        IntegrityError: the same nonce was asked for at the same moment; ask again.
     """
     log = await connection.scalar(select(ledgers.c.log).where(ledgers.c.ledger == question.ledger))
     if log is None:
@@ -95,146 +134,126 @@ async def hold(
     offer = published.newest.get(question.offer)
     if not isinstance(offer, Offer) or offer.offline is not OfflineMode.ONLINE:
         raise PublicationRefused(f"{question.offer} is not decided online")
-    await stock_lock(connection, database)
-    card = await _card(connection, question.card, now_ms)
-    before = await _held(connection, log, question.nonce, now_ms)
-    if before is not None:
-        return _again(before, question)
+    key = Key(log, question.nonce)
+    card = await _card(connection, question, now_ms)
+    member = card.member.ref if card.member is not None else ""
+    endless = offer.stock.mode is StockMode.NONE
+    await lock(connection, database, member=member, offer="" if endless else offer.id)
+    before = (
+        await connection.execute(
+            select(holds).where(holds.c.log == log, holds.c.nonce == question.nonce)
+        )
+    ).one_or_none()
+    if before is not None and bytes(before.content) != question.content:
+        return _word(Code.T07, question)
+    if before is not None and _stands(before.state, before.expires_ms, now_ms):
+        await _prolong(connection, key, now_ms)
+        return _word(Code.A00, question, replay=True)
     venue = published.venues.get(question.venue) or Venue(question.venue)
-    decision = await _decide(connection, offer, card, question, venue, now_ms)
-    if CODES[decision.code].outcome is Outcome.DECLINE:
-        return decision
     part = Bucket(offer.id, bucket_of(offer, venue, now_ms))
-    capacity = capacity_of(offer, part.bucket)
-    if capacity is not None:
-        out = await taken(connection, part) + await held_units(connection, part, now_ms)
-        if out + question.quantity > capacity:
-            return _sold_out(offer, venue, now_ms)
-    await _write(connection, log, card, question, part, now_ms)
+    decision = consent(
+        _request(question, card),
+        offer,
+        await uses_of(connection, member, offer, now_ms, key),
+        await _free(connection, offer, part, question.quantity, now_ms, key),
+        terminal=question.ledger,
+        venue=venue,
+        now_ms=now_ms,
+    )
+    if not refuses(decision):
+        await _write(connection, key, member, question, part, now_ms)
     return decision
 
 
-async def _decide(
-    connection: AsyncConnection,
-    offer: Offer,
-    card: CardView,
-    question: Question,
-    venue: Venue,
-    now_ms: int,
-) -> Decision:
-    """The one ``decide``, with the uses of all ledgers and the holds of all terminals."""
-    usage = Usage()
-    reference = card.member.ref if card.member is not None else ""
-    mine = await events_of_members(connection, [reference] if reference else [])
-    for event, facts in mine.get(reference, ()):
-        if facts["counted"] and event.entry is not None:
-            usage.apply({**event.entry, "ts_ms": event.at_ms}, ledger=event.ledger)
-    waiting = await connection.execute(
-        select(holds).where(
-            holds.c.member == reference, holds.c.state == HELD, holds.c.expires_ms > now_ms
-        )
-    )
-    for number, row in enumerate(waiting):
-        usage.apply(
-            {
-                "kind": Kind.REDEEM.value,
-                "seq": number,
-                "ts_ms": row.expires_ms - HOLD_MS,
-                "nonce": row.nonce,
-                "offer": row.offer,
-                "member": reference,
-                "quantity": row.quantity,
-                "venue": question.venue,
-            },
-            ledger=f"hold {row.log}",
-        )
-    request = RedemptionRequest(
-        nonce=question.nonce, card=card, offer_id=offer.id, quantity=question.quantity
-    )
-    state = TerminalState(
-        terminal=question.ledger,
-        venue=venue,
-        connected=True,
-        online=OnlineAnswer.HELD,
-        reservation=ReservationState.VALID,
-    )
-    view = usage.view(reference, offer)
-    return ledger.rules.decide.decide(request, offer, view, state, now_ms)
+def _stands(state: str, expires_ms: int, now_ms: int) -> bool:
+    """Whether the hold is good as it is: confirmed, or not over."""
+    return state == CONFIRMED or (state == HELD and expires_ms > now_ms)
 
 
-async def _card(connection: AsyncConnection, card: str, now_ms: int) -> CardView:
-    states = await card_histories(connection, [card])
-    state = History(states.get(card, ())).at(now_ms)
+def _word(code: Code, question: Question, *, replay: bool = False) -> Decision:
+    return Decision(outcome=CODES[code].outcome, code=code, offer=question.offer, replay=replay)
+
+
+def _request(question: Question, card: CardView) -> RedemptionRequest:
+    return RedemptionRequest(
+        nonce=question.nonce,
+        card=card,
+        offer_id=question.offer,
+        quantity=question.quantity,
+        companions=question.companions,
+        agent=question.agent,
+        supervisor=question.supervisor,
+        reason=question.reason if question.supervisor else "",
+    )
+
+
+async def _card(connection: AsyncConnection, question: Question, now_ms: int) -> CardView:
+    """The card and its member as the server knows them now."""
+    states = await card_histories(connection, [question.card])
+    state = History(states.get(question.card, ())).at(now_ms)
     if state is None:
-        return CardView(card, CardStatus.UNKNOWN)
+        return CardView(question.card, CardStatus.UNKNOWN)
     known = (await member_histories(connection, [state.member])).get(state.member)
     member = known.at(now_ms) if known is not None else None
-    return CardView(card, state.status, member=member)
+    return CardView(question.card, state.status, assurance=question.assurance, member=member)
 
 
-async def _held(connection: AsyncConnection, log: int, nonce: str, now_ms: int) -> Any:
-    """The hold of this nonce, if it still stands."""
-    row = (
-        await connection.execute(select(holds).where(holds.c.log == log, holds.c.nonce == nonce))
-    ).one_or_none()
-    stands = row is not None and (row.state != HELD or row.expires_ms > now_ms)
-    return row if stands else None
+async def _free(
+    connection: AsyncConnection, offer: Offer, part: Bucket, wanted: int, now_ms: int, but: Key
+) -> Free:
+    """What is left for this hold; other venues are looked at only if it is too little."""
+    capacity = capacity_of(offer, part.bucket)
+    if capacity is None:
+        return Free()
+    units = capacity - await given_out(connection, part, now_ms, but)
+    return Free(units, units < wanted and await left_elsewhere(connection, offer, part, now_ms))
 
 
-def _again(row: Any, question: Question) -> Decision:
-    """The same answer to the same question; another one under this nonce is T07."""
-    same = (row.offer, row.quantity, row.card) == (
-        question.offer,
-        question.quantity,
-        question.card,
+async def left_elsewhere(
+    connection: AsyncConnection, offer: Offer, part: Bucket, now_ms: int
+) -> bool:
+    """Whether units that belong to other venues are left, if stock is divided by venue."""
+    if offer.stock.mode is not StockMode.PER_VENUE:
+        return False
+    for venue, capacity in offer.stock.per_venue.items():
+        if venue != part.bucket:
+            other = Bucket(part.offer, venue)
+            if await given_out(connection, other, now_ms) < capacity:
+                return True
+    return False
+
+
+async def _prolong(connection: AsyncConnection, key: Key, now_ms: int) -> None:
+    """Whoever asks again is about to use it: it lasts as long as a new one from now."""
+    await connection.execute(
+        update(holds)
+        .where(holds.c.log == key.log, holds.c.nonce == key.nonce, holds.c.state == HELD)
+        .values(expires_ms=now_ms + HOLD_MS)
     )
-    code = Code.A00 if same else Code.T07
-    return Decision(outcome=CODES[code].outcome, code=code, offer=question.offer, replay=same)
-
-
-def _sold_out(offer: Offer, venue: Venue, now_ms: int) -> Decision:
-    code = Code.L06 if offer.stock.mode is StockMode.PER_VENUE else Code.L05
-    until_ms = next_issue(offer, venue.zone, now_ms)
-    return Decision(outcome=CODES[code].outcome, code=code, offer=offer.id, until_ms=until_ms)
 
 
 async def _write(
     connection: AsyncConnection,
-    log: int,
-    card: CardView,
+    key: Key,
+    member: str,
     question: Question,
     part: Bucket,
     now_ms: int,
 ) -> None:
     await connection.execute(
-        holds.delete().where(holds.c.log == log, holds.c.nonce == question.nonce)
+        holds.delete().where(holds.c.log == key.log, holds.c.nonce == key.nonce)
     )
     row = {
-        "log": log,
-        "nonce": question.nonce,
-        "card": question.card,
+        "log": key.log,
+        "nonce": key.nonce,
+        "content": question.content,
         "offer": question.offer,
-        "member": card.member.ref if card.member is not None else "",
+        "member": member,
+        "venue": question.venue,
         "bucket": part.bucket,
         "quantity": question.quantity,
         "state": HELD,
+        "at_ms": now_ms,
         "expires_ms": now_ms + HOLD_MS,
     }
     await connection.execute(insert(holds), row)
-
-
-async def settle_holds(connection: AsyncConnection, log: int, found: Iterable[Event]) -> None:
-    """Takes what came in: an uploaded redemption confirms its hold, a void releases it."""
-    ends: dict[str, list[str]] = {CONFIRMED: [], RELEASED: []}
-    for event in found:
-        if event.kind in {Kind.REDEEM, Kind.DECLINE}:
-            ends[CONFIRMED if event.kind == Kind.REDEEM else RELEASED].append(event.text("nonce"))
-        elif event.kind == Kind.VOID and not event.text("orig_ledger"):
-            ends[RELEASED].append(event.text("orig_nonce"))
-    for state, nonces in ends.items():
-        if nonces:
-            await connection.execute(
-                update(holds)
-                .where(holds.c.log == log, holds.c.nonce.in_(nonces))
-                .values(state=state)
-            )

@@ -21,11 +21,11 @@ from server.database import Database
 from server.errors import Overloaded
 from server.facts import Event, Position
 from server.folding import Chunk, next_chunk, row_of, told
+from server.holds import settle_holds
 from server.judge import original_position
 from server.known import card_histories, pieces
 from server.leases import close_leases, parts_of_leases
 from server.offers import OfferBook
-from server.online import settle_holds
 from server.schema import FOLDED, cursors, events, judgements, ledgers
 
 _JUDGE_LOCK: Final = 0x6A7564

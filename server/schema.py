@@ -229,14 +229,29 @@ holds = Table(
     metadata,
     Column("log", Integer, nullable=False),
     Column("nonce", String(256), nullable=False),
-    Column("card", String(26), nullable=False),
-    Column("offer", String(64), nullable=False, index=True),
+    Column("content", LargeBinary, nullable=False),  # SHA-256 of what the nonce is bound to
+    Column("offer", String(64), nullable=False),
     Column("member", String(16), nullable=False, index=True),
+    Column("venue", String(64), nullable=False),
     Column("bucket", String(64), nullable=False),
     Column("quantity", Integer, nullable=False),
     Column("state", String(16), nullable=False),  # held, confirmed, released
+    _ms("at_ms"),
     _ms("expires_ms"),
     PrimaryKeyConstraint("log", "nonce"),
+    Index("ix_holds_offer_bucket", "offer", "bucket", "state"),
+)
+
+supervisors = Table(
+    "supervisors",
+    metadata,
+    Column("terminal", String(64), nullable=False),
+    Column("supervisor", String(32), nullable=False),
+    Column("pin", Text, nullable=False),  # Argon2id verifier, or empty
+    Column("card", String(26), nullable=False),  # card hash, or empty
+    Column("active", Boolean, nullable=False),
+    _ms("set_ms"),
+    PrimaryKeyConstraint("terminal", "supervisor"),
 )
 
 settings = Table(

@@ -6,17 +6,21 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger.rules.offer import Offer, StockMode
 from server.facts import Position
 from server.judge import USES
 from server.offers import Published, capacity_of
-from server.schema import events, holds, leases, ledgers, stock
+from server.schema import cursors, events, holds, leases, ledgers, stock
 
-#: State of a hold that neither an entry nor a void has settled.
+#: States of a hold: neither an entry nor a void has settled it, an entry has, nothing was given.
 HELD: Final = "held"
+CONFIRMED: Final = "confirmed"
+RELEASED: Final = "released"
+#: PostgreSQL's lock for who gives out units.
+STOCK_LOCK: Final = 0x73746F
 
 
 class Bucket(NamedTuple):
@@ -33,7 +37,7 @@ class StockState:
     Attributes:
         redeemed: units not voided.
         reversed: units voided.
-        leased: units granted, not redeemed, not returned.
+        leased: units granted or held, not redeemed, not returned.
         stock_left: what may still be granted or held; ``None`` where nothing bounds the offer.
         oversold: units redeemed beyond the stock.
     """
@@ -132,8 +136,10 @@ async def flagged_oversold(
     return found
 
 
-async def state_of(connection: AsyncConnection, published: Published, offer: str) -> StockState:
-    """What the server knows of an offer's stock, over all its parts."""
+async def state_of(
+    connection: AsyncConnection, published: Published, offer: str, now_ms: int
+) -> StockState:
+    """What the server knows of an offer's stock, over all its parts, at a moment."""
     sums = (
         await connection.execute(
             select(func.sum(stock.c.redeemed), func.sum(stock.c.reversed)).where(
@@ -142,7 +148,7 @@ async def state_of(connection: AsyncConnection, published: Published, offer: str
         )
     ).one()
     redeemed, reversed_ = int(sums[0] or 0), int(sums[1] or 0)
-    out = await leased(connection, offer)
+    out = await leased(connection, offer) + await held(connection, offer, now_ms)
     total = _whole(published.newest.get(offer))
     return StockState(
         redeemed=redeemed,
@@ -175,12 +181,23 @@ async def leased(connection: AsyncConnection, offer: str, bucket: str | None = N
     return sum(max(0, row.units - row.spent) for row in await connection.execute(statement))
 
 
-async def held_units(connection: AsyncConnection, part: Bucket, now_ms: int) -> int:
-    """Units of a part of the stock that are held now."""
+def live(now_ms: int) -> ColumnElement[bool]:
+    """Which holds count: not settled, and not over.
+
+    While entries of its ledger wait to be looked at a hold is not over, for its own may be there.
+    """
+    behind = (
+        select(ledgers.c.log)
+        .join(cursors, cursors.c.log == ledgers.c.log, isouter=True)
+        .where(ledgers.c.log == holds.c.log, ledgers.c.size > func.coalesce(cursors.c.next_seq, 0))
+        .exists()
+    )
+    return and_(holds.c.state == HELD, or_(holds.c.expires_ms > now_ms, behind))
+
+
+async def held(connection: AsyncConnection, offer: str, now_ms: int) -> int:
+    """Units of an offer that are held now, over all parts of its stock."""
     statement = select(func.coalesce(func.sum(holds.c.quantity), 0)).where(
-        holds.c.offer == part.offer,
-        holds.c.bucket == part.bucket,
-        holds.c.state == HELD,
-        holds.c.expires_ms > now_ms,
+        holds.c.offer == offer, live(now_ms)
     )
     return int(await connection.scalar(statement) or 0)

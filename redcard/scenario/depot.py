@@ -6,11 +6,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from ledger.codes import Code
 from ledger.entry import Entry, Kind
 from ledger.rules.leases import LeaseState, StockPool, refill_units
 from ledger.rules.offer import LeaseView, Offer, Refill, StockMode, Venue
-from ledger.rules.stock import next_issue
 from redcard.scenario.ports import Grant, LeaseHolder, close_leases
 
 #: How long the server keeps a hold whose entry the terminal did not confirm.
@@ -135,11 +133,9 @@ class Depot:
                     return Refill.VENUE_EMPTY
         return Refill.POOL_EMPTY
 
-    def empty(self, offer: Offer, venue: Venue, part: str) -> tuple[Code, int | None]:
-        """Code and time for a stock of which nothing is free."""
-        if self._why_empty(self.pool(offer), part) is Refill.VENUE_EMPTY:
-            return Code.L06, None
-        return Code.L05, next_issue(offer, venue.zone, self._true_ms())
+    def left_elsewhere(self, offer: Offer, part: str) -> bool:
+        """Whether other venues still have units."""
+        return self._why_empty(self.pool(offer), part) is Refill.VENUE_EMPTY
 
     # Holds.
 

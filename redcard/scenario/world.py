@@ -15,8 +15,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-import ledger.rules.decide
-from ledger.codes import Outcome
 from ledger.entry import Entry
 from ledger.log.note import COSIGNATURE, ED25519, KeySigner, Verifier
 from ledger.rules.offer import (
@@ -25,7 +23,6 @@ from ledger.rules.offer import (
     OnlineAnswer,
     RedemptionRequest,
     StockMode,
-    TerminalState,
     Venue,
 )
 from ledger.rules.reservations import Reservation
@@ -40,6 +37,7 @@ from redcard.scenario.machine import Machine, Snapshot, VirtualClock
 from redcard.scenario.ports import Grant, Hold, take_lease
 from redcard.scenario.wire import push
 from server.facts import Facts, History, LeaseTerm, Position
+from server.holding import Free, consent, refuses
 from sync.transport import Request, Response
 from sync.uplink import SyncStatus
 
@@ -199,24 +197,22 @@ class World:
         key = (machine.ledger, request.nonce)
         pool = self.depot.pool(self.offer(offer.id))
         part = pool.part(venue.id, venue.zone, self.true_ms())
-        state = TerminalState(
+        sound = self.offer(offer.id)
+        free = Free()
+        if sound.stock.mode is not StockMode.NONE:
+            units = pool.free(part) - self.depot.held_units(offer.id, part, but=key)
+            free = Free(units, self.depot.left_elsewhere(sound, part))
+        decision = consent(
+            replace(request, simulate=False),
+            sound,
+            self._server_view(member, offer, key),
+            free,
             terminal=machine.name,
             venue=venue,
-            connected=True,
-            supervisor_ok=bool(request.supervisor),
-            online=OnlineAnswer.HELD,
+            now_ms=self.true_ms(),
         )
-        view = self._server_view(member, offer, key)
-        decision = ledger.rules.decide.decide(
-            replace(request, simulate=False), self.offer(offer.id), view, state, self.true_ms()
-        )
-        if decision.outcome is Outcome.DECLINE:
+        if refuses(decision):
             return Hold(OnlineAnswer.REFUSED, decision.code, decision.until_ms)
-        if offer.stock.mode is not StockMode.NONE:
-            free = pool.free(part) - self.depot.held_units(offer.id, part, but=key)
-            if free < request.quantity:
-                code, until_ms = self.depot.empty(self.offer(offer.id), venue, part)
-                return Hold(OnlineAnswer.REFUSED, code, until_ms)
         self.depot.hold(
             Held(
                 machine.ledger,

@@ -107,7 +107,7 @@ def test_a_failed_migration_leaves_the_file_untouched(
             _read(tmp_path)
     assert (tmp_path / SQLITE_NAME).read_bytes() == before
     with sqlite3.connect(tmp_path / SQLITE_NAME) as older:
-        older.execute("INSERT INTO alembic_version VALUES ('0001')")
+        older.execute("INSERT INTO alembic_version VALUES ('0002')")
     older.close()
     assert _read(tmp_path) == "dear"
 
@@ -120,7 +120,7 @@ def test_a_good_migration_keeps_the_former_file(
 
     def forward(config: Any, _revision: str) -> None:
         connection = config.attributes["connection"]
-        connection.exec_driver_sql("INSERT INTO alembic_version VALUES ('0001')")
+        connection.exec_driver_sql("INSERT INTO alembic_version VALUES ('0002')")
         connection.exec_driver_sql("UPDATE settings SET value = 'moved'")
 
     with monkeypatch.context() as changed:
