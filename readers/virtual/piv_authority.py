@@ -104,6 +104,9 @@ def certify(
         .not_valid_before(datetime.combine(content.begins, time(), UTC))
         .not_valid_after(datetime.combine(content.ends, time(23, 59, 59), UTC))
     )
+    names = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+    above = x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key())
+    builder = builder.add_extension(names, critical=False).add_extension(above, critical=False)
     basic = x509.BasicConstraints(ca=content.authority, path_length=content.path_length)
     builder = builder.add_extension(basic, critical=True)
     if content.usages:
