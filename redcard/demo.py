@@ -16,7 +16,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from ledger.errors import LogFault
 from ledger.log import canonical
 from ledger.log.export import export
 from ledger.log.reading import LogReader
@@ -24,6 +23,8 @@ from ledger.verify import verify_directory
 from readers.virtual.card_box import BoxCard
 from redcard import demo_world as world
 from redcard.card_box import Counts, DemoCard, MonthReport, ReportLine, TamperReport
+from redcard.demo_clock import LastTime
+from redcard.demo_resume import last_time
 from redcard.demo_stage import Stage
 from redcard.errors import SurroundingsMissing
 from server.administration import ask
@@ -34,9 +35,8 @@ from terminal.home import Home
 from terminal.remote import RemoteDesk
 from terminal.web.ulid import new_ulid
 
-TAP_TIMEOUT_S: Final = 15.0
+TAP_TIMEOUT_S: Final = 30.0
 POLL_S: Final = 0.03
-ORDER_LEAD_S: Final = 0.1
 _PLACE_OFFSET: Final = timedelta(hours=8)
 
 #: The box, in the order of its buttons: id, kind, zh, en, slots.
@@ -73,7 +73,7 @@ class Demo:
                 shutil.rmtree(folder, ignore_errors=True)
         for folder in (folders.root, folders.server, folders.terminal):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        stage.set_clock(0 if fresh else self._last_ms())
+        stage.set_clock(LastTime() if fresh else last_time(folders.terminal))
         say("box of red cards (test keys)")
         self.box = world.fill_box(folders, _day(stage.clock.wall_ms()))
         stage.start_reader()
@@ -105,16 +105,6 @@ class Demo:
         if address is None:
             raise SurroundingsMissing("the demo's terminal is off", next_step="wait a moment")
         return RemoteDesk(address)
-
-    def _last_ms(self) -> int:
-        """Time of the newest entry, so that a second start goes on from there."""
-        try:
-            with LogReader.open(self.folders.terminal / "ledger.db") as log:
-                newest = log.entry(log.size - 1) or {}
-        except LogFault:
-            return 0
-        value = newest.get("ts_ms", 0)
-        return value if isinstance(value, int) else 0
 
     def _wait_for_readers(self) -> None:
         end = time.monotonic() + TAP_TIMEOUT_S
@@ -227,7 +217,11 @@ class Demo:
         waiting = threading.Thread(target=wait_for_card, daemon=True)
         waiting.start()
         # The order must be there before the card, or a kiosk would serve the card by itself.
-        time.sleep(ORDER_LEAD_S)
+        end = time.monotonic() + TAP_TIMEOUT_S
+        while waiting.is_alive() and time.monotonic() < end:
+            if self.desk.ask("view", position=slot)["waiting"]:
+                break
+            time.sleep(POLL_S)
         held = self.box[name]
         self.stage.slots[slot].insert(held.contactless if slot == "kiosk" else held.contact)
         try:

@@ -25,7 +25,7 @@ from typing import IO, Final
 from readers.errors import ServiceMissing
 from readers.virtual.vpcd import Pcscd, VpcdSlot, pcscd_available
 from redcard import demo_world
-from redcard.demo_clock import set_clock
+from redcard.demo_clock import LastTime, set_clock
 from redcard.errors import SurroundingsMissing
 from redcard.link_switch import LinkSwitch
 from terminal.clock import Clock
@@ -84,9 +84,9 @@ class Stage:
         assert self.link is not None
         return f"http://{HOST}:{self.link.port}"
 
-    def set_clock(self, last_ms: int) -> None:
+    def set_clock(self, last: LastTime) -> None:
         """Puts both homes on the demo clock."""
-        self.clock = set_clock((self.folders.server, self.folders.terminal), last_ms)
+        self.clock = set_clock((self.folders.server, self.folders.terminal), last)
 
     def start_reader(self) -> None:
         """Starts an isolated pcscd with a virtual reader, or says why not."""

@@ -269,6 +269,7 @@ class PositionView:
         signed: entries in the ledger of kinds redeem and void.
         size: entries of all kinds.
         revision: grows with every change; a page that has it need not redraw.
+        waiting: a tap asked for by the API or the command line waits for the next card.
     """
 
     position: str
@@ -294,6 +295,7 @@ class PositionView:
     demo: bool = False
     practice: bool = False
     revision: int = 0
+    waiting: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,18 +52,25 @@ class SystemClock:
 
 @dataclass(frozen=True, slots=True)
 class ShiftedClock:
-    """A clock whose wall time is moved by a fixed offset: the demo's date, at real speed."""
+    """A clock that is moved by fixed offsets: the demo's date, at real speed.
+
+    Attributes:
+        base: the clock that really runs.
+        offset_ms: added to its wall time.
+        paused_ms: taken off its boot time: how long the demo did not run in this boot.
+    """
 
     base: Clock
     offset_ms: int
+    paused_ms: int = 0
 
     def wall_ms(self) -> int:
         """The base's wall clock plus the offset."""
         return self.base.wall_ms() + self.offset_ms
 
     def boot_ms(self) -> int:
-        """The base's boot time, not moved."""
-        return self.base.boot_ms()
+        """The base's boot time, less what was slept through."""
+        return self.base.boot_ms() - self.paused_ms
 
     def boot_id(self) -> str:
         """The base's boot id."""

@@ -156,6 +156,7 @@ class TerminalService:
             closed_code=closed,
             demo=parts.demo,
             revision=held.revision,
+            waiting=held.armed(),
         )
 
     def card_present(self, position: str) -> bool:

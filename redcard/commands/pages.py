@@ -16,6 +16,7 @@ def _serve(session: Session, page: str, reader: str, *, browser: bool) -> int:
     from redcard.demo_clock import clock_of
     from redcard.serving import Serving, serve_terminal, stop_on_signal
     from terminal.home import Home
+    from terminal.scanners import scanners_of
 
     home = Home.open(session.home_or("terminal"))
     mine = [position for position in home.config.positions if position.profile == page]
@@ -34,7 +35,8 @@ def _serve(session: Session, page: str, reader: str, *, browser: bool) -> int:
 
     stop_on_signal()
     try:
-        serve_terminal(home, clock_of(home.path), [PcscReaders(reader or None)], ready=ready)
+        readers = [PcscReaders(reader or None), *scanners_of(home.config)]
+        serve_terminal(home, clock_of(home.path), readers, ready=ready)
     except KeyboardInterrupt:
         return 0
     return 0

@@ -157,8 +157,10 @@ def _desk(session: Session, *, readers: bool) -> Iterator[tuple[TerminalDesk, in
     def open_here() -> TerminalSurface:
         from readers.pcsc import PcscReaders
         from terminal.composition import open_terminal
+        from terminal.scanners import scanners_of
 
-        service = open_terminal(home, clock, [PcscReaders()] if readers else [])
+        found = [PcscReaders(), *scanners_of(home.config)] if readers else []
+        service = open_terminal(home, clock, found)
         service.start()
         return service
 

@@ -7,11 +7,20 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from redcard.demo import Demo
+from redcard.demo_clock import DEMO_START_MS, LastTime, clock_of, set_clock
+from redcard.demo_resume import last_time
+from redcard.demo_running import _free_port
+from redcard.demo_stage import Stage
+from redcard.demo_world import Folders
+from terminal.clock import SystemClock, TimeFloor, moment
 
 CODES = ["A00", "A03", "C02", "C04", "C03", "A00", "L01", "A01", "T04", "A01"]
 pytestmark = pytest.mark.timeout(300)
@@ -123,6 +132,35 @@ def test_the_in_process_reader_gives_the_same_codes_on_a_monday_night_in_novembe
     document = once(tmp_path / "d", "--in-process", wrapper=wrapper)
     assert document["reader"] == "in-process"
     assert [tap["code"] for tap in document["taps"]] == CODES
+
+
+@pytest.mark.xdist_group("demo")
+def test_a_second_start_resumes_where_the_first_stopped(tmp_path: Path) -> None:
+    """Time stands still while the demo is off; its terminal must not think its clock set back."""
+    place = tmp_path / "d"
+    once(place, "--in-process")
+    time.sleep(3)
+    folders = Folders(place)
+    before = last_time(folders.terminal)
+    stage = Stage(folders, lambda _what: None, with_pcscd=False)
+    demo = Demo(stage)
+    try:
+        demo.open(_free_port(), lambda _what: None)
+        assert 0 <= stage.clock.wall_ms() - before.wall_ms < 60_000
+        answer = demo.redeem("good-3", "kiosk", "BJ-T-005", demo.new_nonce())
+        assert answer["code"] == "A00"
+    finally:
+        stage.stop()
+
+
+@pytest.mark.xdist_group("demo")
+def test_the_demo_clock_pauses_with_its_boot_clock(tmp_path: Path) -> None:
+    base = SystemClock()
+    an_hour_ago = LastTime(DEMO_START_MS + 600_000, base.boot_ms() - 3_600_000)
+    clock = set_clock((tmp_path,), an_hour_ago)
+    floor = TimeFloor(DEMO_START_MS + 600_000, base.boot_id(), an_hour_ago.boot_ms)
+    assert moment(clock, floor).clock_ok
+    assert clock_of(tmp_path).boot_ms() < base.boot_ms() - 3_000_000
 
 
 def test_a_folder_that_is_no_demo_is_left_alone(tmp_path: Path) -> None:
