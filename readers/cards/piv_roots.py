@@ -137,8 +137,6 @@ def read_whole(certificate: x509.Certificate) -> None:
     tuple(certificate.extensions)
     if certificate.serial_number <= 0:  # RFC 5280, 4.1.2.2; the parser only warns
         raise ValueError("the serial number is not positive")
-    if certificate.version is not x509.Version.v3:
-        raise ValueError("not a certificate of version 3")
 
 
 def _certificates(texts: list[str], field: str) -> tuple[x509.Certificate, ...]:

@@ -109,6 +109,19 @@ def test_a_certificate_with_something_after_it(piv_world: TestPivAuthority) -> N
         read(der(piv_world) + b"\x00")
 
 
+@pytest.mark.filterwarnings("ignore")  # the parser warns where we refuse
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("0202 03e9", "0202 83e9"), ("0202 03e9", "0202 0000"), ("a003020102", "a003020101")],
+)
+def test_numbers_and_versions_that_no_certificate_has(
+    piv_world: TestPivAuthority, old: str, new: str
+) -> None:
+    changed = der(piv_world).replace(bytes.fromhex(old), bytes.fromhex(new), 1)
+    with pytest.raises(CardUnreadable):
+        read(changed)
+
+
 def test_the_key_shows_nothing_of_the_card(piv_world: TestPivAuthority) -> None:
     shown = read(der(piv_world))
     assert shown.identifier.hex() not in repr(shown)
