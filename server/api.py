@@ -24,6 +24,8 @@ from server.errors import (
     RequestUnauthentic,
 )
 from server.ingest import Answer, refuse
+from server.questions import answer_hold, answer_lease, origin_of_asker
+from sync.asking import QUESTION_BYTES_MAX, QUESTION_MEDIA_TYPE
 from sync.enrolment import ENROL_BYTES_MAX, decode_request, encode_enrolled
 from sync.envelope import (
     FILE_BYTES_MAX,
@@ -208,6 +210,47 @@ async def get_feed(ledger: Ledger, core: Core, after: After = 0) -> Response:
     """Feed items after a number, at most one page."""
     note = await core.feed(ledger, after)
     return Response(note, headers=await core.standing(ledger), media_type=NOTE_MEDIA_TYPE)
+
+
+async def _question(ledger: str, request: Request, core: ServerCore) -> tuple[str, bytes]:
+    """Reads a question; returns the origin of the ledger that signed it, and the body."""
+    body = await read_body(request, QUESTION_BYTES_MAX)
+    target = request.scope["raw_path"].decode("latin-1")
+    header = request.headers.get("authorization", "")
+    origin = await origin_of_asker(core, ledger, header=header, target=target, body=body)
+    return origin, body
+
+
+@router.post(
+    "/v1/logs/{ledger}/holds",
+    summary="Ask for a hold of an offer that is decided here",
+    response_description="held or refused: a note signed by the server's feed key",
+    openapi_extra=_body(QUESTION_MEDIA_TYPE),
+    responses=_responses(_TEXT, 400, 401, 403, 404, 413, 429, 503),
+    response_class=Response,
+)
+async def post_hold(ledger: Ledger, request: Request, core: Core) -> Response:
+    """Decides by the rules with all that the server knows; asking again is always safe."""
+    with core.ingest.place(f"holds {ledger}"):
+        origin, body = await _question(ledger, request, core)
+        note = await answer_hold(core, ledger, origin, body)
+    return Response(note, media_type=NOTE_MEDIA_TYPE)
+
+
+@router.post(
+    "/v1/logs/{ledger}/leases",
+    summary="Ask for more units of a leased stock",
+    response_description="granted or empty: a note signed by the server's feed key",
+    openapi_extra=_body(QUESTION_MEDIA_TYPE),
+    responses=_responses(_TEXT, 400, 401, 403, 404, 413, 429, 503),
+    response_class=Response,
+)
+async def post_lease(ledger: Ledger, request: Request, core: Core) -> Response:
+    """Grants a few units while there are some; the lease itself comes by the feed."""
+    with core.ingest.place(f"leases {ledger}"):
+        origin, body = await _question(ledger, request, core)
+        note = await answer_lease(core, ledger, origin, body)
+    return Response(note, media_type=NOTE_MEDIA_TYPE)
 
 
 @router.post(
