@@ -13,6 +13,7 @@ from typing import Final, Literal
 
 from ledger import verify
 from ledger.entry import Entry
+from ledger.log import audit, audit_report
 from ledger.log.note import KeySigner
 from ledger.log.store import BootFacts, LogStore
 from redcard.bench.raw import ROUNDS, RawAppend, Samples, best, hash_leaves
@@ -136,7 +137,7 @@ def bench_verify(
     entries: int = 100_000,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Figure]:
-    """The auditor's file over a ledger from disk, beside the bare hashing of its entries.
+    """Both auditors over a ledger from disk, beside the bare hashing of its entries.
 
     Args:
         directory: a folder on the disk to use; what is made there is removed again.
@@ -150,19 +151,40 @@ def bench_verify(
             while store.size < entries:
                 taps.step(GROUP_ENTRIES, 1)()
             stored = list(store.entries(0, store.size))
-        raws, ours = [], []
+        raws: list[float] = []
+        ours: dict[str, list[float]] = {name: [] for name, _, _ in _VERIFIERS}
         for number in range(ROUNDS):
             raws.append(hash_leaves(stored) / len(stored) * 1e6)
-            before = time.perf_counter()
-            report = verify.verify_database(place / "ledger.db")
-            ours.append((time.perf_counter() - before) / len(stored) * 1e6)
-            if not report.ok:
-                raise AssertionError(f"the bench's own ledger has faults: {report.faults[:3]}")
+            for name, check, _ in _VERIFIERS:
+                before = time.perf_counter()
+                report = check(place / "ledger.db")
+                ours[name].append((time.perf_counter() - before) / len(stored) * 1e6)
+                if not report.ok or report.size != len(stored):
+                    raise AssertionError(f"the bench's ledger has faults: {report.faults[:3]}")
             if progress is not None:
                 progress(number + 1, ROUNDS)
     finally:
         shutil.rmtree(place)
-    return [figure("verify_auditor", "us/entry", ours, raws, 30.0)]
+    return [figure(name, "us/entry", ours[name], raws, reach) for name, _, reach in _VERIFIERS]
+
+
+def _verify_tree(path: Path) -> audit_report.Report:
+    return audit.verify_database(path, tree=True)
+
+
+def _verify_tree_2(path: Path) -> audit_report.Report:
+    return audit.verify_database(path, tree=True, processes=2)
+
+
+#: What is measured, and the ratio to reach beside the bare hashing of the same entries.
+_VERIFIERS: Final[
+    tuple[tuple[str, Callable[[Path], audit_report.Report | verify.Report], float], ...]
+] = (
+    ("verify_tree", _verify_tree, 3.5),
+    ("verify_tree_2", _verify_tree_2, 1.6),
+    ("verify_full", audit.verify_database, 8.0),
+    ("verify_auditor", verify.verify_database, 30.0),
+)
 
 
 def _store(path: Path) -> LogStore:

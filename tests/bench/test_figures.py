@@ -52,9 +52,15 @@ def test_append_measures_both_sides_and_leaves_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_verify_measures_the_auditors_file(tmp_path: Path) -> None:
-    (made,) = bench_verify(tmp_path, entries=300)
-    assert (made.name, made.unit, made.reach) == ("verify_auditor", "us/entry", 30.0)
+def test_verify_measures_both_auditors(tmp_path: Path) -> None:
+    made = bench_verify(tmp_path, entries=300)
+    assert [(one.name, one.unit, one.reach) for one in made] == [
+        ("verify_tree", "us/entry", 3.5),
+        ("verify_tree_2", "us/entry", 1.6),
+        ("verify_full", "us/entry", 8.0),
+        ("verify_auditor", "us/entry", 30.0),
+    ]
+    assert all(len(one.samples["raw"]) == len(one.samples["ours"]) == ROUNDS for one in made)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -1,0 +1,293 @@
+"""The product's audit: the same verdict as the auditor's file on every kind of damage, and fast."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ledger import verify
+from ledger.entry import Entry
+from ledger.errors import LogFault, NotCanonical
+from ledger.log import audit, audit_chunk
+from ledger.log.audit_report import Report
+from ledger.log.checkpoint import Checkpoint, cosign
+from ledger.log.export import export
+from ledger.log.reading import LogReader
+from tests.ledger.log.ledgers import BOOT, ORIGIN, REBOOT, SERVER, SIGNER, create, reopen, tap
+from tests.ledger.test_verify import KEYS, begin, closing, stamped, write
+
+SIZE = 2_600
+
+
+@pytest.fixture(scope="module")
+def ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with ``ledger.db`` of more than one chunk, closed, and its export ``out``."""
+    folder = tmp_path_factory.mktemp("audit")
+    path = folder / "ledger.db"
+    receipts = []
+    with create(path) as store:
+        for start in range(0, 2_000, 400):
+            store.append([tap(start + at, shift="s1") for at in range(400)])
+            receipts.append(cosign(store.checkpoint()[1], SERVER, 1_700_000_000 + start))
+        void = tap(9_000, shift="s1", orig_seq=5, orig_nonce="n", reason_code="mistake")
+        store.append([{**void, "kind": "void", "mono_ms": 9_500}])
+        store.append([{**closing(2_000, 1), "mono_ms": 9_600}])
+    with reopen(path, REBOOT, receipts) as store:
+        more = SIZE - store.size
+        store.append([tap(9_100 + at) for at in range(500)])
+        store.append([tap(9_700 + at) for at in range(more - 500)])
+        assert store.size == SIZE
+        export(store, folder / "out", receipts, KEYS[1:])
+        (folder / "receipts").write_bytes((folder / "out" / "cosignatures").read_bytes())
+    return folder
+
+
+def receipts_of(folder: Path) -> list[bytes]:
+    from ledger.log.export import split_cosignatures
+
+    return split_cosignatures((folder / "receipts").read_bytes())
+
+
+def entries_named(report: Report | verify.Report) -> set[tuple[int | None, str]]:
+    return {(fault.seq, fault.kind) for fault in report.faults}
+
+
+def both_databases(path: Path, cosigned: list[bytes]) -> tuple[Report, verify.Report]:
+    return audit.verify_database(path, KEYS, cosigned), verify.verify_database(path, KEYS, cosigned)
+
+
+@pytest.mark.parametrize("tree", [False, True])
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_good_ledger_has_no_fault(ledger: Path, tree: bool, processes: int) -> None:
+    theirs = verify.verify_database(ledger / "ledger.db", KEYS, receipts_of(ledger))
+    seen: list[int] = []
+    ours = audit.verify_database(
+        ledger / "ledger.db",
+        KEYS,
+        receipts_of(ledger),
+        tree=tree,
+        processes=processes,
+        tick=seen.append,
+    )
+    assert (ours.faults, ours.ok, ours.size) == ([], True, SIZE)
+    assert ours.root == theirs.root
+    assert seen == [2_048, SIZE]
+
+
+@pytest.mark.parametrize("tree", [False, True])
+def test_a_good_export_has_no_fault(ledger: Path, tree: bool) -> None:
+    ours = audit.verify_directory(ledger / "out", KEYS, tree=tree)
+    assert (ours.faults, ours.size) == ([], SIZE)
+    assert ours.root == verify.verify_directory(ledger / "out", KEYS).root
+
+
+DAMAGES = [
+    "UPDATE entry SET entry = replace(entry, 'M01', 'M02') WHERE seq = 2",
+    "UPDATE entry SET entry = replace(entry, 'M01', 'M02') WHERE seq IN (300, 2200, 2599)",
+    "UPDATE entry SET entry = replace(entry, '\"v\":1', '\"v\": 1') WHERE seq = 2047",
+    "UPDATE entry SET entry = '{}' WHERE seq = 2048",
+    "UPDATE entry SET entry = 'nonsense' WHERE seq = 700",
+    "UPDATE entry SET entry = x'00ff' WHERE seq = 700",
+    "UPDATE entry SET leaf = zeroblob(8) WHERE seq = 9",
+    "UPDATE entry SET leaf = zeroblob(0) WHERE seq = 2100",
+    "DELETE FROM entry WHERE seq = 7",
+    "DELETE FROM entry WHERE seq BETWEEN 2040 AND 2060",
+    "DELETE FROM entry WHERE seq > 2590",
+    "DELETE FROM entry WHERE seq > 2047",
+    "DELETE FROM entry WHERE seq = 0",
+    "DELETE FROM entry",
+    "INSERT INTO entry SELECT 2600, entry, leaf, refers FROM entry WHERE seq = 3",
+    "INSERT INTO entry SELECT 1 << 60, entry, leaf, refers FROM entry WHERE seq = 3",
+    "INSERT INTO entry SELECT -1, entry, leaf, refers FROM entry WHERE seq = 3",
+    "UPDATE tile SET hash = zeroblob(32) WHERE tile = 1",
+    "UPDATE tile SET hash = zeroblob(3) WHERE tile = 9",
+    "DELETE FROM tile WHERE tile = 1",
+    "INSERT INTO tile VALUES (99, zeroblob(32))",
+    "UPDATE checkpoint SET note = 'x'",
+    "UPDATE checkpoint SET note = replace(note, char(10), char(10) || char(10)) WHERE size = 402",
+    "UPDATE checkpoint SET size = 9 WHERE size = (SELECT min(size) FROM checkpoint)",
+    "UPDATE checkpoint SET size = 99999 WHERE size = 2600",
+    "DELETE FROM checkpoint WHERE size = 2600",
+    "UPDATE log SET origin = 'else.example/x'",
+    "UPDATE entry SET entry = replace(entry, '\"seq\":5,', '\"seq\":6,') WHERE seq = 5",
+]
+
+
+@pytest.mark.parametrize("statement", DAMAGES)
+def test_both_auditors_give_one_verdict(ledger: Path, tmp_path: Path, statement: str) -> None:
+    path = tmp_path / "ledger.db"
+    shutil.copy(ledger / "ledger.db", path)
+    connection = sqlite3.connect(path, isolation_level=None)
+    # A STRICT table takes no bytes for text; a damaged page does not ask.
+    for trigger in ("entry_is_never_updated", "entry_is_never_deleted"):
+        connection.execute(f"DROP TRIGGER {trigger}")
+    try:
+        connection.execute(statement)
+    except sqlite3.IntegrityError:
+        connection.execute("DELETE FROM entry WHERE seq = 700")
+    connection.close()
+    ours, theirs = both_databases(path, receipts_of(ledger))
+    assert not theirs.ok
+    assert entries_named(ours) == entries_named(theirs)
+    assert (ours.size, ours.root) == (theirs.size, theirs.root)
+    two = audit.verify_database(path, KEYS, receipts_of(ledger), processes=2)
+    assert sorted(map(str, two.faults)) == sorted(map(str, ours.faults))
+    tree = audit.verify_database(path, KEYS, receipts_of(ledger), tree=True)
+    damaged_leaf = "SET leaf" in statement
+    assert tree.ok is damaged_leaf, "a tree alone sees everything but the index beside it"
+    assert tree.root == ours.root
+
+
+def _at(number: int, change: Callable[[bytes], bytes]) -> Callable[[Path], None]:
+    def damage(place: Path) -> None:
+        lines = (place / "entries.jsonl").read_bytes().split(b"\n")
+        lines[number] = change(lines[number])
+        (place / "entries.jsonl").write_bytes(b"\n".join(lines))
+
+    return damage
+
+
+def _file(name: str, change: Callable[[bytes], bytes]) -> Callable[[Path], None]:
+    def damage(place: Path) -> None:
+        (place / name).write_bytes(change((place / name).read_bytes()))
+
+    return damage
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        _at(3, lambda line: line.replace(b"M01", b"M02")),
+        _at(2_300, lambda line: line.replace(b"M01", b"M02")),
+        _at(5, lambda line: b""),
+        _at(5, lambda line: line + b"\n" + line),
+        _at(5, lambda line: line[:40] + b"\n" + line[40:]),
+        _at(5, lambda line: line * 40),
+        _at(SIZE, lambda line: b"{}"),
+        _file("entries.jsonl", lambda data: data[:-1]),
+        _file("entries.jsonl", lambda data: data[: len(data) // 2]),
+        _file("entries.jsonl", lambda data: b""),
+        _file("leaves", lambda data: data[:-1]),
+        _file("leaves", lambda data: data + b"x"),
+        _file("leaves", lambda data: data[:320] + bytes(32) + data[352:]),
+        _file("checkpoint", lambda data: data[:-1]),
+        _file("checkpoint", lambda data: data.replace(b"2600", b"2599")),
+        _file("cosignatures", lambda data: data[:-30]),
+        _file("cosignatures", lambda data: b"half a note"),
+        _file("vkeys", lambda data: b"nonsense\n" + data),
+    ],
+)
+def test_both_auditors_agree_on_a_damaged_export(
+    ledger: Path, tmp_path: Path, damage: Callable[[Path], None]
+) -> None:
+    place = tmp_path / "out"
+    shutil.copytree(ledger / "out", place)
+    damage(place)
+    ours, theirs = audit.verify_directory(place), verify.verify_directory(place)
+    assert not theirs.ok
+    assert entries_named(ours) == entries_named(theirs)
+    assert (ours.size, ours.root) == (theirs.size, theirs.root)
+    assert not audit.verify_directory(place, tree=True).ok
+
+
+HARMED: list[list[Entry | bytes]] = [
+    [*begin(), stamped(3)],
+    [*begin(), stamped(2), stamped(2, nonce="x")],
+    [begin()[1]],
+    [begin()[0], begin()[0]],
+    [*begin(), stamped(2, nonce="a"), stamped(3, nonce="a")],
+    [*begin(), stamped(2, boot="ff" * 8)],
+    [*begin(), stamped(2, mono_ms=5_000), stamped(3, mono_ms=4_999)],
+    [*begin(), {**begin()[1], "seq": 2}],
+    [*begin(), stamped(2, shift="s"), {**closing(2, 0), "shift": "s", **stamped(3, kind="close")}],
+    [*begin(), {**closing(1, 0), "seq": 2, "v": 1, "boot": BOOT.boot}],
+    [*begin(), {**closing(0, 0), "seq": 2, "v": 1, "boot": BOOT.boot, "counts": "x"}],
+    [*begin(), stamped(2, ts_ms="soon")],
+    [*begin(), stamped(2, mono_ms=True)],
+    [*begin(), b'{"mono_ms":1,"seq":2,"ts_ms":1.0}'],
+    [*begin(), b'{"mono_ms":1,"seq":2,"ts_ms":9007199254740992}'],
+    [*begin(), b'{"A":1,"mono_ms":1,"seq":2,"ts_ms":1}'],
+    [*begin(), b'{"mono_ms":1,"seq":2,"seq":2,"ts_ms":1}'],
+    [*begin(), b'{"mono_ms":1,"seq":2,"ts_ms":1,"x":null}'],
+    [*begin(), b'{"mono_ms":1,"seq":true,"ts_ms":1}'],
+    [*begin(), b"\xff"],
+]
+
+
+@pytest.mark.parametrize("entries", HARMED)
+def test_both_auditors_agree_on_what_was_signed_badly(
+    tmp_path: Path, entries: list[Entry | bytes]
+) -> None:
+    place = write(tmp_path / "out", entries)
+    ours, theirs = audit.verify_directory(place), verify.verify_directory(place)
+    assert not theirs.ok
+    assert entries_named(ours) == entries_named(theirs)
+
+
+def test_a_kind_that_is_an_array_is_no_kind(tmp_path: Path) -> None:
+    entry: Entry = {**stamped(2), "kind": ["redeem"], "boot": ["x"], "nonce": ["y"]}
+    report = audit.verify_directory(write(tmp_path / "out", [*begin(), entry]))
+    assert entries_named(report) == {(2, "order")}
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(0, 10_000), st.integers(0, 255), st.booleans())
+def test_fast_decoding_is_no_looser_than_the_auditor(at: int, byte: int, insert: bool) -> None:
+    from ledger.log.canonical import encode
+
+    whole = encode(stamped(2, shift="s", reason_code="é"))
+    at %= len(whole)
+    changed = whole[:at] + bytes([byte]) + whole[at + (not insert) :]
+    try:
+        theirs: object = verify.decode(changed)
+    except (ValueError, RecursionError):
+        theirs = None
+    for _ in range(2):
+        try:
+            ours: object = audit_chunk._decode_all([whole, changed])[1]
+        except NotCanonical:
+            ours = None
+        assert ours == theirs
+
+
+def test_heads_that_end_anywhere_are_compared(ledger: Path) -> None:
+    """Receipts at sizes that are no tile's, no chunk's and no stored head's."""
+    with LogReader.open(ledger / "ledger.db") as reader:
+        sizes = [1, 255, 256, 257, 2_047, 2_048, 2_049, 2_559, 2_599, SIZE]
+        heads = [Checkpoint(ORIGIN, size, reader.root_at(size)) for size in sizes]
+    good = [cosign(head.sign([SIGNER]), SERVER, 7) for head in heads]
+    random.Random(1).shuffle(good)
+    assert audit.verify_database(ledger / "ledger.db", KEYS, good).faults == []
+    for head in heads:
+        bad = cosign(Checkpoint(ORIGIN, head.size, bytes(32)).sign([SIGNER]), SERVER, 7)
+        ours, theirs = both_databases(ledger / "ledger.db", [*good, bad])
+        assert entries_named(ours) == entries_named(theirs) == {(None, "cosigned")}
+
+
+def test_a_process_that_dies_leaves_its_chunks_to_the_others(
+    ledger: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit, "work", _take_and_die)
+    report = audit.verify_database(ledger / "ledger.db", KEYS, processes=2)
+    assert (report.ok, report.size) == (True, SIZE)
+
+
+def _take_and_die(job: object, counter: object, pipe: object) -> None:
+    audit_chunk.take(counter)  # type: ignore[arg-type]
+
+
+def test_what_is_no_ledger_is_said_to_be_none(tmp_path: Path) -> None:
+    with pytest.raises(LogFault, match="no ledger here"):
+        audit.verify_database(tmp_path / "none.db")
+    (tmp_path / "text.db").write_text("nothing")
+    with pytest.raises(LogFault):
+        audit.verify_database(tmp_path / "text.db")
+    with pytest.raises(OSError):
+        audit.verify_directory(tmp_path)
