@@ -1,7 +1,8 @@
 """Fails every nth write and flush of a ledger's life, once and for good, and looks what is left.
 
-Runs with ``disk.c`` preloaded: ``python -m tests.faults.sweep LIBRARY FOLDER``. Prints one JSON
-object of counts. After each fault the ledger is opened again without faults, as after a restart.
+Runs with ``disk.c`` preloaded: ``python -m tests.faults.sweep LIBRARY FOLDER STRIDE MODE``. A
+stride fails only every so many; the mode ``ack_first`` is wrong on purpose. Prints one JSON object
+of counts. After each fault the ledger is opened again without faults, as after a restart.
 """
 
 from __future__ import annotations
@@ -9,13 +10,16 @@ from __future__ import annotations
 import ctypes
 import json
 import shutil
+import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from ledger.errors import LogFault, LogFull
 from ledger.log import store as writer
 from ledger.log.store import LogStore
+from tests.faults.shim import FAST, ROOT, environment
 from tests.ledger.log.ledgers import create, reopen, tap
 
 KINDS = {"eio": 1, "enospc": 2, "short": 3, "sync": 4}
@@ -26,8 +30,9 @@ OPERATIONS_MAX = 2_000
 class Life:
     """One life of a ledger: opened, appended to, copied, closed, with a fault somewhere in it."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, mode: str = "FULL") -> None:
         self.path = path
+        self.mode = mode
         self.acknowledged = 0
         self.refused: list[LogFault] = []
         self.later_accepted = False
@@ -50,6 +55,8 @@ class Life:
         before = bool(self.refused)
         try:
             more = range(5 if number == 4 else 1)
+            if self.mode == "ack_first":
+                self.acknowledged = store.size + len(more)
             done = store.append([tap(number * 10 + at, mono_ms=9_000) for at in more])
         except LogFault as fault:
             self.refused.append(fault)
@@ -59,7 +66,11 @@ class Life:
 
 
 def sweep(
-    arm: Callable[[int, int, int], None], disarm: Callable[[], int], folder: Path
+    arm: Callable[[int, int, int], None],
+    disarm: Callable[[], int],
+    folder: Path,
+    stride: int = 1,
+    mode: str = "FULL",
 ) -> dict[str, int]:
     counts = dict.fromkeys(("lives", "hit", "lost", "unready", "appeared", "undeclared"), 0)
     counts.update(full=0, silent=0)
@@ -69,7 +80,7 @@ def sweep(
     for first in ("new", "old"):
         for kind in KINDS.values():
             for sticky in (0, 1):
-                for nth in range(1, OPERATIONS_MAX):
+                for nth in range(1, OPERATIONS_MAX, stride):
                     place = folder / "life"
                     shutil.rmtree(place, ignore_errors=True)
                     place.mkdir()
@@ -77,12 +88,40 @@ def sweep(
                     if first == "old":
                         shutil.copy(template, path)
                     arm(kind, nth, sticky)
-                    life = Life(path)
+                    life = Life(path, mode)
                     life.run()
                     hits = disarm()
                     judge(life, hits, counts)
                     if not hits:
                         break
+    return counts
+
+
+def run_sweep(library: Path, stride: int = 1, mode: str = "FULL") -> dict[str, int]:
+    """Sweeps in a process of its own, on a disk in memory where there is one."""
+    folder = Path(tempfile.mkdtemp(prefix="sweep", dir=FAST))
+    command: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "tests.faults.sweep",
+        library,
+        folder,
+        str(stride),
+        mode,
+    ]
+    try:
+        done = subprocess.run(
+            command,
+            env=environment(library, folder / "life"),
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    finally:
+        shutil.rmtree(folder)
+    assert done.returncode == 0, done.stderr
+    counts: dict[str, int] = json.loads(done.stdout)
     return counts
 
 
@@ -108,7 +147,8 @@ def main() -> None:
     library.arm.argtypes = (ctypes.c_int, ctypes.c_long, ctypes.c_int)
     library.disarm.restype = ctypes.c_long
     writer.WAL_PAGES_MAX = 12  # type: ignore[misc]
-    sys.stdout.write(json.dumps(sweep(library.arm, library.disarm, folder)))
+    counts = sweep(library.arm, library.disarm, folder, int(sys.argv[3]), sys.argv[4])
+    sys.stdout.write(json.dumps(counts))
 
 
 if __name__ == "__main__":

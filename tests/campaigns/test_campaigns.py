@@ -1,0 +1,35 @@
+"""Every campaign runs, passes, and catches the faults of its controls."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.campaign import CAMPAIGNS, listing, main
+from tests.campaigns.report import Report
+
+
+@pytest.mark.parametrize("name", CAMPAIGNS)
+def test_a_campaign_with_the_least_rounds(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code = main([name, "--small", "--json"])
+    (found,) = json.loads(capsys.readouterr().out).values()
+    assert code == 0, found
+    assert found["figures"]
+    assert found["controls"]
+    assert all(found["controls"].values())
+
+
+def test_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 0
+    assert capsys.readouterr().out == listing()
+    assert all(name in listing() for name in CAMPAIGNS)
+    assert main(["no-such-thing"]) == 2
+    assert main(["fuzz", "--only", "no-such-parser"]) == 2
+
+
+def test_a_failure_or_a_control_that_is_not_caught_is_no_success() -> None:
+    assert Report(controls={"fault": True}).ok
+    assert not Report().ok, "a campaign without a control proves nothing"
+    assert not Report(controls={"fault": True, "other": False}).ok
+    assert not Report(controls={"fault": True}, failures=["lost"]).ok
