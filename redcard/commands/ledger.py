@@ -202,17 +202,22 @@ def prove(session: Session, seq: int, output: Path | None) -> int:
 
 @ledger.command()
 @click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--tiles", is_flag=True, help="As tiles, for tools that read tiled logs.")
 @shared_options
 @pass_session
-def export(session: Session, directory: Path) -> int:
+def export(session: Session, directory: Path, tiles: bool) -> int:
     """Write the ledger as plain files that anybody's tools can verify."""
     from ledger.log.export import export as write
+    from ledger.log.tiles_export import export_tiles
 
     home, reader = _open(session)
     server = list(home.enrolment().vkeys.values()) if home is not None else []
     with reader, progress(session, session.say("导出", "exporting")) as advance:
         cosigned = [receipt.note for receipt in _receipts(home)]
-        size = write(reader, directory, cosigned, server, advance)
+        if tiles:
+            size = export_tiles(reader, directory, server, advance)
+        else:
+            size = write(reader, directory, cosigned, server, advance)
     text = session.say(
         f"已导出 {size} 笔到 {directory}；校验：redcard ledger verify {directory}",
         f"{size} entries in {directory}; check with: redcard ledger verify {directory}",
@@ -246,6 +251,10 @@ def _audit(
     def tick(done: int) -> None:
         advance(done, total)
 
+    if (place / "tile").is_dir():
+        from ledger.log.tiles_export import verify_folder
+
+        return verify_folder(place, keys, tick)
     if place.is_dir():
         return verify_directory(place, keys, tree=tree, tick=tick)
     return verify_database(place, keys, cosigned, tree=tree, processes=processes, tick=tick)
@@ -253,6 +262,11 @@ def _audit(
 
 def _count(place: Path) -> int:
     """Entries of an export or a database, for the bar."""
+    if (place / "tile").is_dir():
+        from ledger.log.checkpoint import parse
+        from ledger.log.note import split_note
+
+        return parse(split_note((place / "checkpoint").read_bytes())[0]).size
     if place.is_dir():
         return _lines(place / "entries.jsonl")
     from ledger.log.reading import LogReader
