@@ -12,6 +12,8 @@ class Interface(StrEnum):
 
     CONTACT = "contact"
     CONTACTLESS = "contactless"
+    #: No card at all: a stripe or code reader sent a line of text (``readers.lines``).
+    LINE = "line"
 
 
 class CardConnection(Protocol):

@@ -12,10 +12,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from readers.serial_port import is_port
 from terminal.errors import ConfigInvalid
 
 PROFILES: Final = ("counter", "kiosk")
 POSITIONS_MAX: Final = 16
+SCANNERS_MAX: Final = 16
+BAUDRATE_MAX: Final = 4_000_000
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}\Z")
 _DURATION: Final = re.compile(r"([1-9][0-9]{0,6})([smhd])\Z")
 _UNIT_MS: Final = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
@@ -39,6 +42,21 @@ class PositionConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class ScannerConfig:
+    """A scanner or stripe reader on a serial port.
+
+    Attributes:
+        name: the reader's name, which a position's ``reader`` matches.
+        port: device path, ``rfc2217://host:port`` or ``socket://host:port``.
+        baudrate: bits per second, 0 for the driver's own.
+    """
+
+    name: str
+    port: str
+    baudrate: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class TerminalConfig:
     """All of ``terminal.toml``.
 
@@ -51,6 +69,7 @@ class TerminalConfig:
         passphrase_file: file with the passphrase of the key store, relative to the home.
         port: port of the loopback API, 0 for any free one.
         demo: test keys are accepted; never set outside the demo.
+        scanners: scanners and stripe readers; they identify, and never authenticate.
     """
 
     positions: tuple[PositionConfig, ...]
@@ -62,6 +81,7 @@ class TerminalConfig:
     passphrase_file: str = "passphrase"  # noqa: S105 - a file name, no secret
     port: int = 0
     demo: bool = False
+    scanners: tuple[ScannerConfig, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +136,7 @@ _TERMINAL_KEYS: Final = frozenset(
     "name server sync_every snapshot_max_age offline_cap passphrase_file port demo".split()
 )
 _POSITION_KEYS: Final = frozenset("id profile venue offer reader".split())
+_SCANNER_KEYS: Final = frozenset("name port baudrate".split())
 
 
 def parse(text: str, source: str = "terminal.toml") -> TerminalConfig:
@@ -135,16 +156,20 @@ def parse(text: str, source: str = "terminal.toml") -> TerminalConfig:
         line = int(found[1]) if found else None
         raise ConfigInvalid(f"is not TOML: {error}", path=source, line=line) from None
     for key in document:
-        if key not in {"terminal", "position"}:
+        if key not in {"terminal", "position", "scanner"}:
             line = _line_of(text, "", 0, key) or _header_line(text, key)
             raise ConfigInvalid(
-                "is not known; this file has [terminal] and [[position]]",
+                "is not known; this file has [terminal], [[position]] and [[scanner]]",
                 path=source,
                 field=key,
                 line=line,
             )
     terminal = _terminal(document, text, source)
-    return TerminalConfig(positions=_positions(document, text, source), **terminal)
+    return TerminalConfig(
+        positions=_positions(document, text, source),
+        scanners=_scanners(document, text, source),
+        **terminal,
+    )
 
 
 def _terminal(document: Mapping[str, Any], text: str, source: str) -> dict[str, Any]:
@@ -168,10 +193,33 @@ def _terminal(document: Mapping[str, Any], text: str, source: str) -> dict[str, 
     }
 
 
-def _positions(document: Mapping[str, Any], text: str, source: str) -> tuple[PositionConfig, ...]:
-    entries = document.get("position", [])
+def _tables(document: Mapping[str, Any], name: str, source: str) -> list[Mapping[str, Any]]:
+    entries = document.get(name, [])
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise ConfigInvalid("must be tables: [[position]]", path=source, field="position")
+        raise ConfigInvalid(f"must be tables: [[{name}]]", path=source, field=name)
+    return entries
+
+
+def _scanners(document: Mapping[str, Any], text: str, source: str) -> tuple[ScannerConfig, ...]:
+    entries = _tables(document, "scanner", source)
+    if len(entries) > SCANNERS_MAX:
+        raise ConfigInvalid(f"has more than {SCANNERS_MAX}", path=source, field="scanner")
+    scanners: list[ScannerConfig] = []
+    for index, values in enumerate(entries):
+        table = _Table(source, text, "scanner", values, index)
+        _refuse_unknown(table, _SCANNER_KEYS)
+        name, port = table.text_of("name"), table.text_of("port")
+        if name in {other.name for other in scanners}:
+            raise table.refuse("name", f"{name!r} is used twice; names must differ")
+        if not is_port(port):
+            raise table.refuse("port", "must be a path below /dev, rfc2217://… or socket://…")
+        baudrate = table.number_of("baudrate", 0, 0, BAUDRATE_MAX) or 0
+        scanners.append(ScannerConfig(name, port, baudrate))
+    return tuple(scanners)
+
+
+def _positions(document: Mapping[str, Any], text: str, source: str) -> tuple[PositionConfig, ...]:
+    entries = _tables(document, "position", source)
     if not 1 <= len(entries) <= POSITIONS_MAX:
         raise ConfigInvalid(
             f"needs 1 to {POSITIONS_MAX} tables [[position]], has {len(entries)}",

@@ -42,7 +42,9 @@ RosterOpener: TypeAlias = Callable[[Path], Directory]
 
 
 def red_card_schemes(*, allow_test: bool) -> SchemesFactory:
-    """The schemes of a terminal: the red card, off without a CA bundle in force.
+    """The schemes of a terminal: the red card, off without a CA bundle in force, and lines.
+
+    What a scanner or stripe reader sends is identified only, and never by a chip's connection.
 
     Args:
         allow_test: test keys are accepted; in the demo alone.
@@ -50,11 +52,13 @@ def red_card_schemes(*, allow_test: bool) -> SchemesFactory:
 
     def make(bundle: bytes | None, today: date) -> Sequence[CardScheme]:
         from readers.cards.emv.ca_keys import load_ca_keys
+        from readers.cards.scanned import Scanned
         from readers.cards.unionpay import UnionPay
 
         if bundle is None:
-            return ()
-        return (UnionPay(load_ca_keys(bundle, today, allow_test=allow_test)),)
+            return (Scanned(),)
+        # lines first: they are told by their interface, and nothing is asked of a chip for it
+        return (Scanned(), UnionPay(load_ca_keys(bundle, today, allow_test=allow_test)))
 
     return make
 

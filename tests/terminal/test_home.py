@@ -55,10 +55,13 @@ def test_configuration_is_read_with_units() -> None:
         ("[terminal]", "[terminal", 1, ""),
         ('"http://127.0.0.1:8400/"', '"ftp://x"', 3, "terminal.server"),
         ("[terminal]", "[terminals]", 1, "terminals"),
+        ("", '[[scanner]]\nname = "s"\nport = "loop://"\n', 3, "scanner[0].port"),
+        ("", '[[scanner]]\nname = "s"\n', 1, "scanner[0].port"),
+        ("", '[[scanner]]\nname = "s"\nport = "/dev/a"\nbaud = 1\n', 4, "scanner[0].baud"),
     ],
 )
 def test_bad_configuration_names_line_and_field(old: str, new: str, line: int, field: str) -> None:
-    text = GOOD.replace(old, new)
+    text = GOOD.replace(old, new) if old else new + GOOD
     assert text != GOOD
     with pytest.raises(ConfigInvalid) as caught:
         parse(text, "terminal.toml")
