@@ -234,6 +234,15 @@ class Client:
         self._remember(result.status, result.detail, exchanged=whole)
         return result
 
+    def pull_feed(self) -> int:
+        """Fetches this terminal's own feed alone; returns how many records came.
+
+        Raises:
+            SyncError: the network, the server or the sync database fails.
+            NoteInvalid: a page is not signed by the server.
+        """
+        return self._pull_feed(PullResult(SyncStatus.OK)).feed
+
     def status(self) -> StatusReport:
         """How sync stands, without asking the server."""
         acknowledged = self._state.acknowledged().size

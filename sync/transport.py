@@ -158,10 +158,17 @@ class HttpTransport:
         base_url: scheme, host and port of the server, such as ``https://sync.example``.
         ca_file: PEM file of the authorities to trust instead of the system's.
         client: a client of one's own, for tests.
+        timeout_s: longest wait for a connection, for each piece of an answer and for the whole of
+            it, instead of the usual ones.
     """
 
     def __init__(
-        self, base_url: str, *, ca_file: str | None = None, client: httpx.Client | None = None
+        self,
+        base_url: str,
+        *,
+        ca_file: str | None = None,
+        client: httpx.Client | None = None,
+        timeout_s: float | None = None,
     ) -> None:
         """Checks the address; connects with the first exchange."""
         parts = urlsplit(base_url)
@@ -173,6 +180,7 @@ class HttpTransport:
         self._base_url = base_url.rstrip("/")
         self._ca_file = ca_file
         self._client = client
+        self._timeout_s = timeout_s
 
     def exchange(self, request: Request, *, bytes_max: int = ANSWER_BYTES_MAX) -> Response:
         """As ``Transport.exchange``."""
@@ -185,7 +193,7 @@ class HttpTransport:
                 headers={"Accept-Encoding": "identity", **request.headers},
                 content=request.body or None,
             ) as answer:
-                body = _read(answer, bytes_max)
+                body = _read(answer, bytes_max, self._timeout_s or EXCHANGE_TIMEOUT_S)
                 headers = {name.lower(): value for name, value in answer.headers.items()}
                 return Response(answer.status_code, headers, body)
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
@@ -220,15 +228,17 @@ class HttpTransport:
             trust: ssl.SSLContext | bool = True
             if self._ca_file is not None:
                 trust = ssl.create_default_context(cafile=self._ca_file)
-            timeout = httpx.Timeout(READ_TIMEOUT_S, connect=CONNECT_TIMEOUT_S)
+            timeout = httpx.Timeout(
+                self._timeout_s or READ_TIMEOUT_S, connect=self._timeout_s or CONNECT_TIMEOUT_S
+            )
             self._client = httpx.Client(timeout=timeout, verify=trust, follow_redirects=False)
         return self._client
 
 
-def _read(answer: httpx.Response, bytes_max: int) -> bytes:
+def _read(answer: httpx.Response, bytes_max: int, timeout_s: float) -> bytes:
     import time
 
-    deadline = time.monotonic() + EXCHANGE_TIMEOUT_S
+    deadline = time.monotonic() + timeout_s
     chunks: list[bytes] = []
     total = 0
     for chunk in answer.iter_raw():
@@ -236,7 +246,7 @@ def _read(answer: httpx.Response, bytes_max: int) -> bytes:
         if total > bytes_max:
             raise Unreachable(f"the answer is longer than {bytes_max} bytes; it was not used")
         if time.monotonic() > deadline:
-            raise Unreachable(f"the answer took more than {EXCHANGE_TIMEOUT_S:.0f} s")
+            raise Unreachable(f"the answer took more than {timeout_s:g} s")
         chunks.append(chunk)
     return b"".join(chunks)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError
@@ -26,6 +26,7 @@ from ledger.rules.windows import local_day
 from readers.cards.scheme import SchemeContext
 from readers.connection import CardConnection
 from readers.supervision import CardReader
+from sync.asker import Asker
 from sync.client import Client, ServerKeys
 from sync.errors import StateFault
 from sync.roster_delta import apply_delta
@@ -33,6 +34,7 @@ from sync.snapshot import SnapshotStore
 from sync.state import SyncState
 from sync.transport import HttpTransport, Transport
 from terminal import views
+from terminal.asking import ASK_TIMEOUT_MS, ServerQuestions
 from terminal.clock import Clock
 from terminal.corrections import Corrections
 from terminal.courier import Courier
@@ -52,6 +54,7 @@ from terminal.shift import Shifts
 from terminal.state import Installed, TerminalFacts, TerminalTime
 from terminal.stock import StockDesk
 from terminal.supervisors import Supervisors
+from terminal.verdicts import Verdicts
 from terminal.web.ulid import new_ulid
 from terminal.writer import LedgerWriter
 
@@ -108,6 +111,7 @@ class _Server:
     state: SyncState
     store: SnapshotStore | None
     transport: Transport | None
+    quick: Transport | None
 
 
 def open_terminal(
@@ -187,6 +191,10 @@ class _Held:
         """Signs with the ledger's key."""
         return self.keys.sign(LEDGER_KEY, message)
 
+    def now_ms(self) -> int:
+        """The terminal's time, above its floor."""
+        return self.facts.time.now().now_ms
+
     def problems(self) -> list[str]:
         """What hinders the terminal beside ledger and link."""
         found = [self.installer.problem] if self.installer.problem else []
@@ -197,7 +205,7 @@ class _Held:
 
     def new_nonce(self) -> str:
         """A fresh ULID by the terminal's time."""
-        return new_ulid(self.facts.time.now().now_ms)
+        return new_ulid(self.now_ms())
 
 
 def open_server(home: Home, enrolment: Enrolment, transport: Transport | None) -> _Server:
@@ -206,8 +214,10 @@ def open_server(home: Home, enrolment: Enrolment, transport: Transport | None) -
     def verifier(use: str) -> Verifier:
         return Ed25519Verifier.from_vkey(enrolment.vkeys[use])
 
+    quick = transport
     if transport is None and home.config.server:
         transport = HttpTransport(home.config.server)
+        quick = HttpTransport(home.config.server, timeout_s=ASK_TIMEOUT_MS / 1_000)
     return _Server(
         keys=ServerKeys(
             verifier("witness"), verifier("judgements"), verifier("feed"), enrolment.recipient
@@ -219,6 +229,7 @@ def open_server(home: Home, enrolment: Enrolment, transport: Transport | None) -
         if home.root_path.exists()
         else None,
         transport=transport,
+        quick=quick,
     )
 
 
@@ -251,7 +262,8 @@ def _log_opener(
 def _assemble(held: _Held, readers: Sequence[CardReader]) -> TerminalService:
     config, writer, facts = held.home.config, held.writer, held.facts
     source = LogReader.open(held.home.ledger_path)
-    stock = StockDesk(writer, facts)
+    feed = FeedWork(held.server.state, writer, facts.time)
+    stock = StockDesk(writer, facts, _questions(held, source, feed))
 
     def changed(position: str) -> None:
         service.notify(position)
@@ -273,11 +285,11 @@ def _assemble(held: _Held, readers: Sequence[CardReader]) -> TerminalService:
             shifts=Shifts(writer=writer, facts=facts, new_id=held.new_nonce),
             stock=stock,
             supervisors=Supervisors(held.journal),
-            courier=_courier(held, source, changed_everywhere),
+            courier=_courier(held, source, feed, changed_everywhere),
             readers=tuple(readers),
             present=_presenter(held),
             new_nonce=held.new_nonce,
-            verdicts=_Verdicts(held.server.state).by_seq,
+            verdicts=Verdicts(held.server.state).by_seq,
             problems=held.problems,
             closing=_closing(held.server, source),
         ),
@@ -299,26 +311,50 @@ def _flow(held: _Held, stock: StockDesk) -> TapFlow:
     )
 
 
-def _courier(held: _Held, source: LogReader, changed: Callable[[], None]) -> Courier:
-    server, feed = held.server, FeedWork(held.server.state, held.writer, held.facts.time)
+def _questions(held: _Held, source: LogReader, feed: FeedWork) -> ServerQuestions | None:
+    """What may be asked at the tap; nothing without a server."""
+    quick = held.server.quick
+    if quick is None:
+        return None
+    client = _client(held, source, quick)
+
+    def fetch() -> None:
+        client.pull_feed()
+        feed.run()
+
+    asker = Asker(
+        origin=held.enrolment.origin,
+        transport=quick,
+        feed=held.server.keys.feed,
+        sign=held.sign,
+        now_ms=held.now_ms,
+    )
+    return ServerQuestions(asker, fetch, held.facts)
+
+
+def _client(held: _Held, source: LogReader, transport: Transport) -> Client:
+    return Client(
+        source=source,
+        state=held.server.state,
+        transport=transport,
+        keys=held.server.keys,
+        sign=held.sign,
+        now_ms=held.now_ms,
+        downlink=held.server.store,
+    )
+
+
+def _courier(
+    held: _Held, source: LogReader, feed: FeedWork, changed: Callable[[], None]
+) -> Courier:
+    server = held.server
 
     def arrived() -> None:
         held.installer.install()
         feed.run()
 
-    client = None
-    if server.transport is not None:
-        client = Client(
-            source=source,
-            state=server.state,
-            transport=server.transport,
-            keys=server.keys,
-            sign=held.sign,
-            now_ms=lambda: held.facts.time.now().now_ms,
-            downlink=server.store,
-        )
     return Courier(
-        client=client,
+        client=_client(held, source, server.transport) if server.transport else None,
         facts=held.facts,
         journal=held.journal,
         writer=held.writer,
@@ -330,7 +366,8 @@ def _courier(held: _Held, source: LogReader, changed: Callable[[], None]) -> Cou
 
 def _closing(server: _Server, source: LogReader) -> tuple[Callable[[], None], ...]:
     ends: tuple[Callable[[], None], ...] = (source.close, server.state.close)
-    return ends if server.transport is None else (*ends, server.transport.close)
+    ways = (server.transport, server.quick)
+    return (*ends, *(way.close for way in ways if way is not None))
 
 
 def _presenter(held: _Held) -> Callable[[CardConnection], Presented]:
@@ -343,18 +380,3 @@ def _presenter(held: _Held) -> Callable[[CardConnection], Presented]:
         return present(connection, held.installer.schemes, context)
 
     return present_card
-
-
-class _Verdicts:
-    """The server's newest judgements, read again only when there are newer ones."""
-
-    def __init__(self, state: SyncState) -> None:
-        self._state = state
-        self._read: tuple[int, dict[int, str]] = (-1, {})
-
-    def by_seq(self) -> Mapping[int, str]:
-        """Verdict by position in the ledger."""
-        revision = self._state.number("judgements")
-        if self._read[0] != revision:
-            self._read = (revision, {one.seq: one.verdict for one in self._state.judgements()})
-        return self._read[1]

@@ -1,6 +1,7 @@
 """One tap, from card to green: the whole path on one page.
 
     card presented → nonce looked up → request → decide → entry, durable → answer
+                                                 └ asks the server, if it must, and decides again
 
 Nothing is answered before the entry is durable. ``refer``, ``error`` and dry runs write nothing and
 do not bind the nonce. Whatever the log raises ends in T06 and no green light: the entry may or may
@@ -20,7 +21,7 @@ from ledger.errors import LogFault
 from ledger.rules.decide import decide
 from ledger.rules.offer import BrokenOffer, Offer
 from ledger.rules.request import CardView, Decision, Prior, RedemptionRequest, TerminalState
-from ledger.rules.terms import CardStatus, Profile
+from ledger.rules.terms import Ask, CardStatus, Profile
 from ledger.rules.windows import local_day
 from terminal.answers import TapAnswer
 from terminal.clock import Moment
@@ -69,6 +70,15 @@ class TapOrder:
 ABSENT: Final = Presented(CardStatus.UNREADABLE, fault="absent")
 
 
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """What the server is asked before the decision is made again."""
+
+    ask: Ask
+    request: RedemptionRequest
+    offer: Offer
+
+
 class TapFlow:
     """Decides taps and writes them. One per terminal; safe to call from several threads."""
 
@@ -107,9 +117,15 @@ class TapFlow:
             self._journal.begin(Pending(order.nonce, order.place.position, order.offer, now.now_ms))
         installed = self._facts.installed
         card = card_view(presented, installed.cards, self._today(order, installed, now))
-        prepared = self._stock.prepare(order.offer, order.nonce, card, order.quantity, now)
         with self._writer.turn:
-            answer = self._decide(order, card, installed, prepared)
+            answer = self._decide(order, card, installed, self._stock.unasked)
+        if isinstance(answer, _Question):
+            # Nobody waits for this but the tap itself: the turn is free meanwhile.
+            venue = order.place.venue
+            prepared = self._stock.ask(answer.ask, answer.request, answer.offer, venue, now)
+            with self._writer.turn:
+                answer = self._decide(order, card, installed, prepared, asked=True)
+        assert isinstance(answer, TapAnswer), "a question is asked once"
         own_ms = (time.perf_counter_ns() - started_ns) / 1e6
         advice = presented.card.advice if presented.card else ""
         return replace(answer, own_ms=own_ms, advice=advice)
@@ -135,8 +151,14 @@ class TapFlow:
         return found
 
     def _decide(
-        self, order: TapOrder, card: CardView, installed: Installed, prepared: Prepared
-    ) -> TapAnswer:
+        self,
+        order: TapOrder,
+        card: CardView,
+        installed: Installed,
+        prepared: Prepared,
+        *,
+        asked: bool = False,
+    ) -> TapAnswer | _Question:
         now = self._facts.time.now()
         ready = self._writer.ready
         prior = None
@@ -157,6 +179,8 @@ class TapFlow:
         decision = decide(request, offer, usage, state, now.now_ms)
         if decision.replay and decision.seq is not None:
             return self._replayed(order.nonce, decision.seq, self._writer.entry(decision.seq))
+        if decision.ask is not Ask.NOTHING and isinstance(offer, Offer) and not asked:
+            return _Question(decision.ask, request, offer)
         if not self._is_recorded(order, decision):
             return self._answer(order, decision, installed, now.now_ms, usage.units)
         lease = state.lease.lease if state.lease else ""
@@ -203,7 +227,9 @@ class TapFlow:
             cap_used=self._writer.usage.units_since(link.acknowledged, offer=order.offer),
             cap_used_total=self._writer.usage.units_since(link.acknowledged),
             prior=prior,
-            **self._stock.facts(sound, installed.venue(order.place.venue), now, prepared),
+            **self._stock.facts(
+                sound, installed.venue(order.place.venue), now, prepared, order.quantity
+            ),
         )
 
     def _note_clock(self, now: Moment) -> None:

@@ -1,25 +1,23 @@
 """What the terminal knows of an offer's stock at a tap, and what it may ask the server for.
 
-Questions to the server are asked before the writer's turn is taken and within a bounded time, so
-that a slow network never holds up another position.
+Questions to the server are asked only when the decision wants one, while nobody holds the writer's
+turn, and within a bounded time, so that a slow network never holds up another position.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Protocol, TypedDict
+from typing import Protocol, TypedDict
 
 from ledger.codes import Code
 from ledger.rules.offer import Offer
-from ledger.rules.request import CardView, LeaseView
-from ledger.rules.terms import OfflineMode, OnlineAnswer, Refill, StockMode, Venue
+from ledger.rules.request import LeaseView, RedemptionRequest
+from ledger.rules.terms import Ask, OfflineMode, OnlineAnswer, Refill, StockMode, Venue
 from ledger.rules.windows import day_start, sitting
+from sync.asking import HoldQuestion, LeaseQuestion
 from terminal.clock import Moment
 from terminal.state import TerminalFacts
 from terminal.writer import LedgerWriter
-
-#: Longest that a tap waits for the server's word.
-ASK_TIMEOUT_MS: Final = 3_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,22 +27,28 @@ class Prepared:
     Attributes:
         refill: what came of asking for more units.
         online: what it said of an ``online`` offer, with code and time when it refused.
+        usable_boot_ms: boot time until which a hold may be written down; a machine that slept
+            over it has no hold any more.
     """
 
     refill: Refill = Refill.NOT_ASKED
     online: OnlineAnswer = OnlineAnswer.NOT_ASKED
     online_code: Code | None = None
     online_until_ms: int | None = None
+    usable_boot_ms: int | None = None
 
 
 class StockQuestions(Protocol):
     """The server's side of leases and holds; a terminal without a server has none."""
 
-    def refill(self, offer: str, quantity: int) -> Refill:
-        """Asks for more units; ``NOT_ASKED`` when a new lease has been written."""
+    def refill(self, question: LeaseQuestion) -> Refill:
+        """Asks for more units; ``NOT_ASKED`` when a new lease has been written, or no answer came.
 
-    def hold(self, offer: str, nonce: str, card: CardView, quantity: int) -> Prepared:
-        """Asks for a hold under this nonce."""
+        Returns within a bounded time, whatever the network does.
+        """
+
+    def hold(self, question: HoldQuestion) -> Prepared:
+        """Asks for a hold under a nonce; ``UNANSWERED`` when no answer came in a bounded time."""
 
 
 class StockFacts(TypedDict):
@@ -78,34 +82,45 @@ class StockDesk:
             return Prepared(online=OnlineAnswer.UNANSWERED)
         return Prepared()
 
-    def prepare(
-        self, offer_id: str, nonce: str, card: CardView, quantity: int, now: Moment
+    def ask(
+        self, wanted: Ask, request: RedemptionRequest, offer: Offer, venue: str, now: Moment
     ) -> Prepared:
-        """Asks the server what only it knows; nothing when unconnected or not needed."""
-        offer = self._facts.installed.offer(offer_id)
-        if not isinstance(offer, Offer) or card.member is None:
-            return Prepared()
-        if not self._facts.link.connected(now.boot_ms):
-            return Prepared()
+        """Asks the server what the decision wants to know; nobody may hold the writer's turn.
+
+        Args:
+            wanted: of the decision.
+            request: the tap.
+            offer: as this terminal has it.
+            venue: where.
+            now: the moment of the tap.
+        """
         if self.questions is None:
             return self.unasked
-        if offer.offline is OfflineMode.ONLINE:
-            return self.questions.hold(offer.id, nonce, card, quantity)
-        if offer.offline is OfflineMode.LEASED and offer.stock.mode is not StockMode.NONE:
-            with self._writer.turn:
-                lease = self._lease(offer.id, now)
-            if lease is None or lease.left < quantity or lease.expires_ms <= now.now_ms:
-                return Prepared(refill=self.questions.refill(offer.id, quantity))
-        return Prepared()
+        if wanted is Ask.HOLD:
+            return self.questions.hold(_hold_question(request, offer, venue, now))
+        with self._writer.turn:
+            lease = self._lease(offer.id, now, request.quantity)
+            after = self._writer.feed_number
+        question = LeaseQuestion(
+            offer=offer.id,
+            venue=venue,
+            units=request.quantity,
+            lease=lease.lease if lease is not None else "",
+            left=lease.left if lease is not None else 0,
+            after=after,
+            ts_ms=now.now_ms,
+        )
+        return Prepared(refill=self.questions.refill(question))
 
     def facts(
-        self, offer: Offer | None, venue: Venue, now: Moment, prepared: Prepared
+        self, offer: Offer | None, venue: Venue, now: Moment, prepared: Prepared, quantity: int = 1
     ) -> StockFacts:
         """The facts of the moment, for the decision; the writer's turn is held."""
+        over = prepared.usable_boot_ms is not None and now.boot_ms >= prepared.usable_boot_ms
         return {
-            "lease": None if offer is None else self._lease(offer.id, now),
+            "lease": None if offer is None else self._lease(offer.id, now, quantity),
             "refill": prepared.refill,
-            "online": prepared.online,
+            "online": OnlineAnswer.UNANSWERED if over else prepared.online,
             "online_code": prepared.online_code,
             "online_until_ms": prepared.online_until_ms,
             "stock_used": 0 if offer is None else self._used(offer, venue, now),
@@ -127,8 +142,8 @@ class StockDesk:
             return max(0, offer.stock.quantity - self._used(offer, venue, now))
         return None
 
-    def _lease(self, offer: str, now: Moment) -> LeaseView | None:
-        return self._writer.leases.view(offer, now.now_ms)
+    def _lease(self, offer: str, now: Moment, quantity: int) -> LeaseView | None:
+        return self._writer.leases.view(offer, now.now_ms, quantity)
 
     def _used(self, offer: Offer, venue: Venue, now: Moment) -> int:
         if offer.offline is not OfflineMode.CAPPED:
@@ -140,3 +155,22 @@ class StockDesk:
         elif offer.stock.mode in {StockMode.POOL, StockMode.PER_VENUE}:
             since_ms = 0
         return self._writer.usage.units(offer.id, start_ms=since_ms)
+
+
+def _hold_question(
+    request: RedemptionRequest, offer: Offer, venue: str, now: Moment
+) -> HoldQuestion:
+    return HoldQuestion(
+        nonce=request.nonce,
+        card=request.card.card,
+        offer=offer.id,
+        offer_version=offer.version,
+        quantity=request.quantity,
+        companions=request.companions,
+        venue=venue,
+        ts_ms=now.now_ms,
+        agent=request.agent,
+        assurance=request.card.assurance,
+        supervisor=request.supervisor,
+        reason=request.reason,
+    )

@@ -58,12 +58,16 @@ class LeaseBook:
         elif kind == Kind.VOID:
             self._give_back(entry)
 
-    def view(self, offer: str, now_ms: int) -> LeaseView | None:
-        """The open lease that the next tap takes from: a usable one first, then the newest."""
+    def view(self, offer: str, now_ms: int, quantity: int = 1) -> LeaseView | None:
+        """The open lease that the next tap takes from.
+
+        A usable one that covers the quantity first, then any usable one, then the newest.
+        """
         held = self.opens(offer)
         usable = [one for one in held if one.left and now_ms < one.expires_ms]
+        enough = [one for one in usable if one.left >= quantity]
         if usable:
-            return min(usable, key=lambda one: (one.expires_ms, one.lease))
+            return min(enough or usable, key=lambda one: (one.expires_ms, one.lease))
         return max(held, key=lambda one: (one.expires_ms, one.epoch, one.lease), default=None)
 
     def opens(self, offer: str) -> tuple[LeaseView, ...]:
