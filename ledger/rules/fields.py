@@ -37,8 +37,9 @@ _TEXTS: Final = "title title_en category brand programme campaign level owner ph
 KEYS: Final = frozenset(
     "id version title title_en category brand programme campaign keywords level owner kind status "
     "from until weekdays hours holidays sessions venues scope eligibility limits interval "
-    "interval_minutes re_entry_minutes stock member_price_fen list_price_fen discount_per_mille "
-    "discount_percent companions evidence tolerance_minutes offline cap home_venue proxy_collect "
+    "interval_minutes re_entry re_entry_minutes stock member_price_fen list_price_fen "
+    "discount_per_mille discount_percent companions evidence tolerance tolerance_minutes offline "
+    "cap home_venue proxy_collect "
     "identified identity_check phone booking basis opening_text venues_text eligibility_text "
     "bring_text note_text".split()
 )
@@ -84,8 +85,8 @@ def offer(source: Source, holiday_dates: frozenset[date] = frozenset()) -> Offer
         scope=_scope(source.get("scope")),
         eligibility=_eligibility(source.get("eligibility")),
         limits=tuple(values.each(source.get("limits"), "limits", _limit)),
-        interval_ms=_interval(source),
-        re_entry_ms=values.minutes(source, "re_entry_minutes"),
+        interval_ms=_duration(source, "interval"),
+        re_entry_ms=_duration(source, "re_entry"),
         stock=stock,
         member_price_fen=_optional(source, "member_price_fen"),
         list_price_fen=_optional(source, "list_price_fen"),
@@ -93,7 +94,7 @@ def offer(source: Source, holiday_dates: frozenset[date] = frozenset()) -> Offer
         companions_max=companions_max,
         companions_rule=companions_rule,
         evidence=tuple(values.each(source.get("evidence"), "evidence", _evidence)),
-        tolerance_ms=values.minutes(source, "tolerance_minutes"),
+        tolerance_ms=_duration(source, "tolerance"),
         offline=values.word(OfflineMode, source, "offline", default_mode),
         cap=values.integer(source, "cap", default=CAP_DEFAULT_UNITS),
         home_venue=values.flag(source, "home_venue"),
@@ -249,10 +250,11 @@ def _companions(value: object) -> tuple[int, str]:
     return most, values.text(source, "rule", "companions.rule")
 
 
-def _interval(source: Source) -> int:
-    if "interval" in source:
-        return values.duration(source["interval"], "interval")
-    return values.minutes(source, "interval_minutes")
+def _duration(source: Source, name: str) -> int:
+    """A length of time under its own name, or in whole minutes under ``<name>_minutes``."""
+    if name in source:
+        return values.duration(source[name], name)
+    return values.minutes(source, f"{name}_minutes")
 
 
 def _optional(source: Source, name: str) -> int | None:

@@ -7,7 +7,7 @@ write a value are brought to its own.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -19,22 +19,29 @@ from redcard.scenario.yaml_lines import Plain, Table
 #: Other ways to name a field of an offer.
 SYNONYMS: Final[Mapping[str, str]] = {
     "name": "title",
+    "title_zh": "title",
     "minimum_interval": "interval",
     "min_interval": "interval",
     "minimum_interval_minutes": "interval",
     "min_interval_minutes": "interval",
     "interval_minutes": "interval",
-    "re_entry": "re_entry_minutes",
-    "reentry": "re_entry_minutes",
-    "reentry_minutes": "re_entry_minutes",
-    "tolerance": "tolerance_minutes",
+    "re_entry_minutes": "re_entry",
+    "reentry": "re_entry",
+    "reentry_minutes": "re_entry",
+    "tolerance_minutes": "tolerance",
     "offline_mode": "offline",
     "mode": "offline",
     "offline_cap": "cap",
     "contact_phone": "phone",
     "contact": "phone",
     "booking_rule": "booking",
+    "prices": "member_price_fen",
+    "price": "member_price_fen",
     "price_fen": "member_price_fen",
+    "member_price": "member_price_fen",
+    "list_price": "list_price_fen",
+    "original_price": "list_price_fen",
+    "discount": "discount_per_mille",
     "allow_identified": "identified",
     "holiday": "holidays",
     "session": "sessions",
@@ -44,6 +51,18 @@ _DURATION: Final = re.compile(r"(\d+)\s*(s|m|min|h|d)\Z")
 _UNIT_S: Final = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400}
 _SECONDS_OF_MINUTE: Final = 60
 _ONE_OR_MORE: Final = frozenset({"venues", "weekdays", "hours", "sessions", "keywords"})
+#: Fields of an offer file that a scenario may also write together, as one mapping.
+_TOGETHER: Final[Mapping[str, Mapping[str, str]]] = {
+    "title": {"zh": "title", "en": "title_en"},
+    "prices": {
+        "member": "member_price_fen",
+        "member_fen": "member_price_fen",
+        "list": "list_price_fen",
+        "list_fen": "list_price_fen",
+    },
+}
+#: Texts that YAML reads as numbers when they are digits alone, such as a telephone number.
+_TEXTS: Final = frozenset("title title_en programme campaign owner phone".split())
 #: Keys inside fields that are mappings, or lists of them.
 _NESTED: Final[Mapping[str, str]] = {
     "limits": "count per period scope group days distinct_days within since after before",
@@ -115,18 +134,34 @@ def offer_fields(name: str, source: Table, zone: str) -> dict[str, object]:
         DocumentInvalid: an unknown key.
     """
     fields: dict[str, object] = {"id": name, "title": name}
-    for key, value in source.items():
-        line = source.line_of(key)
+    for key, value, line in _apart(source):
         if not known_offer_key(key):
             raise DocumentInvalid(f"unknown key {key} in the offer {name}", line=line)
         plain = SYNONYMS.get(key, key)
+        if value is None:
+            continue  # nothing written after the colon: the same as the key left out
         _check_nested(plain, value)
         fields[plain] = _kept(_READERS[plain], value, zone, line) if plain in _READERS else value
         if plain in _ONE_OR_MORE and isinstance(value, str):
             fields[plain] = [value]
+        if plain in _TEXTS and type(value) is int:
+            fields[plain] = str(value)
     if "weekdays" in fields and isinstance(fields["weekdays"], list):
         fields["weekdays"] = [str(day)[:3].lower() for day in fields["weekdays"]]
     return fields
+
+
+def _apart(source: Table) -> Iterator[tuple[str, Plain, int]]:
+    """Keys, values and lines, with the fields that were written together each on its own."""
+    for key, value in source.items():
+        parts = _TOGETHER.get(key)
+        if parts is None or not isinstance(value, Table):
+            yield key, value, source.line_of(key)
+            continue
+        for part, inner in value.items():
+            if part not in parts:
+                raise UnknownKey(part, value.line_of(part))
+            yield parts[part], inner, value.line_of(part)
 
 
 def _check_nested(field: str, value: Plain) -> None:
@@ -150,10 +185,6 @@ def _kept(read: Callable[[Plain, str, int], object], value: Plain, zone: str, li
 
 def _instant(value: Plain, zone: str, line: int) -> object:
     return moment(value, zone, line).isoformat()
-
-
-def _minutes(value: Plain, _zone: str, line: int) -> object:
-    return seconds(value, line, bare_s=_SECONDS_OF_MINUTE) // _SECONDS_OF_MINUTE
 
 
 def _duration(value: Plain, _zone: str, line: int) -> object:
@@ -191,12 +222,19 @@ def _sessions(value: Plain, zone: str, line: int) -> object:
 def _stock(value: Plain, zone: str, line: int) -> object:
     if isinstance(value, int):
         return {"pool": value}
+    if value == "none":
+        return {"mode": value}
     if not isinstance(value, Table):
         return value
     stock: dict[str, object] = dict(value)
     if "lease_ttl" in value:
         stock["lease_ttl"] = _kept(_duration, value["lease_ttl"], zone, line)
     return stock
+
+
+def _booking(value: Plain, _zone: str, _line: int) -> object:
+    """Whether a place must be booked, also as plain true or false."""
+    return {True: "required", False: "none"}[value] if isinstance(value, bool) else value
 
 
 def _evidence(value: Plain, _zone: str, _line: int) -> object:
@@ -215,8 +253,9 @@ _READERS: Final[Mapping[str, Callable[[Plain, str, int], object]]] = {
     "from": _instant,
     "until": _instant,
     "interval": _duration,
-    "re_entry_minutes": _minutes,
-    "tolerance_minutes": _minutes,
+    "re_entry": _duration,
+    "tolerance": _duration,
+    "booking": _booking,
     "limits": _limits,
     "sessions": _sessions,
     "stock": _stock,
