@@ -101,8 +101,8 @@ def test_where_it_is_given_is_said_in_the_offers_words() -> None:
 def test_home_is_the_members_street_or_else_district() -> None:
     one = replace(offer(), home_venue=True)
 
-    def code(venue: Venue, **member: str) -> Code:
-        card = replace(CARD, member=replace(MEMBER, **member))
+    def code(venue: Venue, street: str = "desheng", district: str = "xicheng") -> Code:
+        card = replace(CARD, member=replace(MEMBER, street=street, district=district))
         return ask(one, state=replace(STATE, venue=venue), card=card).code
 
     street = Venue("v1", district="xicheng", street="desheng")
