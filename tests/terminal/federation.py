@@ -78,8 +78,8 @@ class Federation:
         ]
         self.run(self.core.take_members(rows))
 
-    def code(self) -> str:
-        activation = self.run(self.core.activation(TERMINAL, ["S01", "M01"], name="T-1"))
+    def code(self, terminal: str = TERMINAL) -> str:
+        activation = self.run(self.core.activation(terminal, ["S01", "M01"], name="T-1"))
         return activation.code
 
     def answer(self, request: Request) -> Response:

@@ -16,39 +16,14 @@ from ledger.log.reading import LogReader
 from ledger.rules.catalogue import Catalogue, load_offers
 from ledger.rules.terms import CardStatus
 from readers.virtual.authority import TestCa
-from readers.virtual.box import InProcessReader
 from sync.errors import Unreachable
-from terminal.composition import open_terminal
 from terminal.enrolment import enrol
 from terminal.errors import EnrolmentRefused, NotEnrolled
 from terminal.home import Home
 from tests.terminal.clocks import HandClock
 from tests.terminal.federation import Federation
-from tests.terminal.rig import CONFIG, Rig
-
-
-class Station(Rig):
-    """A rig whose home, keys, roster and card schemes come from the server, as in the field."""
-
-    def __init__(self, path: Path, world: TestCa, federation: Federation, clock: HandClock) -> None:
-        self.federation = federation
-        self.world, self.clock = world, clock
-        self.keys = MemoryKeyStore()
-        self.home = Home.create(path, CONFIG.format(extra='sync_every = "1h"'))
-        enrol(self.home, federation.code(), federation.transport, clock, keys=self.keys)
-        self.start()
-
-    def start(self, **more: object) -> None:
-        self.readers = {name: InProcessReader(f"{name} reader") for name in ("kiosk", "counter")}
-        self.service = open_terminal(
-            self.home,
-            self.clock,
-            tuple(self.readers.values()),
-            keys=self.keys,
-            transport=self.federation.transport,
-        )
-        self.service.parts.courier.stop()  # tests say when to travel
-        self.service.start()
+from tests.terminal.rig import CONFIG
+from tests.terminal.station import Station
 
 
 @pytest.fixture
