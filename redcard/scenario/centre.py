@@ -152,6 +152,13 @@ class Centre:
             return
         self._dirty = False
         facts = self._facts()
+        self._judge(facts)
+        # Which uses lie beyond a stock follows from what counts, and that from the judgement.
+        known = self._facts()
+        if known.oversold != facts.oversold:
+            self._judge(known)
+
+    def _judge(self, facts: Facts) -> None:
         for group in self._by_member():
             for finding in judge_member(group, facts):
                 self.findings[finding.position] = finding

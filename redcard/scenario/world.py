@@ -289,15 +289,20 @@ class World:
         )
 
     def _oversold(self) -> Iterator[Position]:
-        """Positions of uses beyond a stock that is counted once."""
+        """Positions of uses beyond their part of a stock: a pool, a venue, a day, a sitting."""
         for offer in self.books.offers.values():
-            if not isinstance(offer, Offer):
+            if not isinstance(offer, Offer) or offer.stock.mode is StockMode.NONE:
                 continue
-            if offer.stock.mode is not StockMode.POOL:
-                continue
-            uses = [use for use in self._centre.usage.all_uses() if use.offer == offer.id]
-            for use in units_beyond(uses, offer.stock.quantity):
-                yield Position(use.ledger, use.seq)
+            pool = self.depot.pool(offer)
+            parts: dict[str, list[Use]] = {}
+            for use in self._centre.usage.all_uses():
+                if use.offer == offer.id:
+                    venue = self.scenario.venues.get(use.venue)
+                    zone = self.scenario.zone if venue is None else venue.zone
+                    parts.setdefault(pool.part(use.venue, zone, use.ts_ms), []).append(use)
+            for part, uses in parts.items():
+                for use in units_beyond(uses, pool.total(part)):
+                    yield Position(use.ledger, use.seq)
 
     def _reservations(self) -> dict[str, Reservation]:
         return {
