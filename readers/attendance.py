@@ -15,7 +15,15 @@ from enum import Enum, unique
 from typing import Final, Protocol
 
 from readers.connection import CardConnection, Interface
-from readers.errors import CardError, CardMute, CardRemoved, ReaderBusy, ReaderError, ReaderMissing
+from readers.errors import (
+    CardError,
+    CardMute,
+    CardRemoved,
+    ReaderBusy,
+    ReaderError,
+    ReaderFault,
+    ReaderMissing,
+)
 from readers.supervision import Backoff, CardListener, NowMs, ReaderHealth, ReaderMachine
 
 log = logging.getLogger(__name__)
@@ -127,6 +135,17 @@ class _Watched:
     def transmit(self, command: bytes) -> tuple[bytes, int]:
         try:
             return self._card.transmit(command)
+        except ReaderError as error:
+            self.error = error
+            raise
+
+    def reset(self) -> None:
+        """Powers the card anew; see ``ResettableConnection``."""
+        reset = getattr(self._card, "reset", None)
+        if reset is None:
+            raise ReaderFault("this driver cannot power a card anew")
+        try:
+            reset()
         except ReaderError as error:
             self.error = error
             raise

@@ -42,3 +42,16 @@ class CardConnection(Protocol):
             CardMute: no answer within the driver's time limit.
             ReaderFault: the reader failed.
         """
+
+
+class ResettableConnection(CardConnection, Protocol):
+    """A connection whose card can be powered anew while it lies there, as if tapped again."""
+
+    def reset(self) -> None:
+        """Takes the card's power away and gives it back; whatever was selected is gone.
+
+        Raises:
+            CardRemoved: the card left.
+            CardMute: it does not come back.
+            ReaderFault: the reader failed, or its driver cannot do this.
+        """

@@ -109,6 +109,10 @@ class _NfcSlot:
             self._hang_up()
             raise
 
+    def activate_anew(self) -> Any:
+        """Takes the field away from the card and activates it again."""
+        return self._call(_activate_anew, self._chip())
+
     def holds_card(self) -> bool:
         """Whether a card still answers in the field."""
         return bool(self._call(_uids, self._chip()))
@@ -169,6 +173,9 @@ class _NfcCard:
                 raise CardMute("the card stopped answering") from None
             raise
         return split_response(answer)
+
+    def reset(self) -> None:
+        self._tag = self._slot.activate_anew()
 
     def close(self) -> None:
         """The next look at the field ends the session."""
@@ -256,6 +263,14 @@ def _activate(frontend: Any) -> Any:
         raise ReaderFault(f"the reader is gone: {error.strerror or error}") from error
     except IndexError as error:  # nfcpy expects every byte of the answer to select
         raise CardUnreadable("the card's answer to select is too short") from error
+
+
+def _activate_anew(frontend: Any) -> Any:
+    try:
+        frontend.device.mute()
+    except OSError as error:
+        raise ReaderFault(f"the reader is gone: {error.strerror or error}") from error
+    return _activate(frontend)
 
 
 def _exchange(tag: Any, command: bytes) -> bytes:

@@ -163,6 +163,22 @@ class PcscCard:
             raise CardRemoved(TORN)
         return split_response(bytes(answer))
 
+    def reset(self) -> None:
+        """Powers the card anew within the transaction; see ``ResettableConnection``."""
+        try:
+            self._context.call(self._power_anew, limit_ms=SERVICE_TIMEOUT_MS)
+        except TimeoutError as error:
+            raise CardMute("the reader hangs while it powers the card") from error
+
+    def _power_anew(self) -> None:
+        scard = self._scard
+        share, protocols = (
+            scard.SCARD_SHARE_SHARED,
+            scard.SCARD_PROTOCOL_T0 | scard.SCARD_PROTOCOL_T1,
+        )
+        code, _ = scard.SCardReconnect(self._card, share, protocols, scard.SCARD_UNPOWER_CARD)
+        check(code)
+
     def close(self) -> None:
         """Ends the transaction and leaves the card as it is."""
         if not self._context.lost:

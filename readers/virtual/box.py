@@ -241,5 +241,10 @@ class _BoxCard:
             raise CardRemoved(_TORN)
         return split_response(answer)
 
+    def reset(self) -> None:
+        if not self._slot.holds(self._card):
+            raise CardRemoved("the card was removed")
+        self._card.power_off()
+
     def close(self) -> None:
         self._watchdog.end()

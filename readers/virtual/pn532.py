@@ -124,8 +124,10 @@ class Pn532:
             case 0x12:
                 self._parameters = data[0] if data else 0
                 return b""
-            case 0x10 | 0x14 | 0x32:  # baud rate, SAM, RF configuration
+            case 0x10 | 0x14:  # baud rate, SAM
                 return b""
+            case 0x32:
+                return self._configure_field(data)
             case 0x16 | 0x44 | 0x52 | 0x54:  # power down, deselect, release, select
                 return _OK
             case 0x4A if len(data) >= 2:
@@ -137,6 +139,15 @@ class Pn532:
             case 0x40 if data:
                 return self._exchange(data[1:])
         return None
+
+    def _configure_field(self, data: bytes) -> bytes:
+        """RFConfiguration (7.3.1); item 1 with bit 0 clear takes the field away."""
+        if len(data) >= 2 and data[0] == 0x01 and not data[1] & 0x01:
+            with self._lock:
+                cards, self._target = list(self._cards), None
+            for card in cards:
+                card.power_off()
+        return b""
 
     def _register(self, address: bytes) -> int:
         number = int.from_bytes(address)

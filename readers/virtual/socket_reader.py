@@ -218,5 +218,13 @@ class _SocketCard:
             raise CardRemoved("the card left during an exchange; its outcome is unknown")
         return split_response(answer)
 
+    def reset(self) -> None:
+        try:
+            wire.send(self._card, bytes((wire.POWER_OFF,)))
+            wire.send(self._card, bytes((wire.POWER_ON,)))
+        except OSError as error:
+            self._slot.drop(self._card)
+            raise CardRemoved("the card left before it was powered anew") from error
+
     def close(self) -> None:
         """The card stays powered."""

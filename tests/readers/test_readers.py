@@ -10,7 +10,7 @@ import pytest
 from readers.apdu import CommandApdu
 from readers.chaining import ResponseChaining
 from readers.connection import CardConnection, Interface
-from readers.errors import CardMute, CardRemoved, ProtocolViolation
+from readers.errors import CardMute, CardRemoved, ProtocolViolation, ReaderError
 from readers.supervision import ReaderState
 from readers.virtual.box import Faults, FaultyCard
 from tests.readers.stack import (
@@ -197,3 +197,30 @@ def test_drivers_start_again_after_stop(stack: Stack) -> None:
         with stack.watched() as seen:
             stack.places[0].insert(TestCard())
             assert seen.wait_results() == [(b"", 0x9000)]
+
+
+def test_a_card_that_stays_is_powered_anew(stack: Stack) -> None:
+    card = TestCard()
+
+    def script(connection: CardConnection) -> object:
+        connection.transmit(in_parts(300))
+        connection.reset()  # type: ignore[attr-defined]
+        return connection.transmit(CommandApdu(0, 0xC0, 0, 0, le=44).to_bytes()), card.power_offs
+
+    with stack.watched(Recorder(script)) as seen:
+        stack.places[0].insert(card)
+        (answer, sw), power_offs = seen.wait_results()[0]
+        assert (answer, sw) == (b"", 0x9000)  # nothing is left of the answer in parts
+        assert power_offs >= 1
+
+
+def test_a_card_that_leaves_is_not_powered_anew(stack: Stack) -> None:
+    def script(connection: CardConnection) -> object:
+        stack.places[0].remove()
+        while True:  # until the reader has noticed
+            connection.reset()  # type: ignore[attr-defined]
+            connection.transmit(SELECT)
+
+    with stack.watched(Recorder(script)) as seen:
+        stack.places[0].insert(TestCard())
+        assert isinstance(seen.wait_results()[0], ReaderError)
