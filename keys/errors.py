@@ -11,7 +11,10 @@ KeyStoreError
     ├── StoreMalformed      the file is not a key store of a version we know
     ├── StoreExposed        other users of the machine may read the file
     ├── StoreChanged        another process has rewritten the file since it was opened
-    └── StoreUnwritable     the file cannot be read or replaced
+    ├── StoreUnwritable     the file cannot be read or replaced
+    ├── TokenMissing        no PKCS#11 module, or no such token in it
+    ├── TokenIncapable      the token cannot hold or use a key of this kind
+    └── TokenFault          the token failed, or holds what it should not
 """
 
 from __future__ import annotations
@@ -63,3 +66,15 @@ class StoreChanged(StoreFault):
 
 class StoreUnwritable(StoreFault):
     """The operating system refused to read or replace the file."""
+
+
+class TokenMissing(StoreFault):
+    """The PKCS#11 module cannot be loaded, or has no such token, or the token was pulled out."""
+
+
+class TokenIncapable(StoreFault):
+    """The token cannot hold or use a key of this kind, or would let it be read."""
+
+
+class TokenFault(StoreFault):
+    """The token failed, or an object on it is not what it should be."""

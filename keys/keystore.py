@@ -125,11 +125,11 @@ class MemoryKeyStore:
 
     def generate(self, name: str, kind: KeyKind | str) -> None:
         """See KeyStore.generate."""
-        self._add(name, _kind(kind), os.urandom(operations.GENERATED_LENGTH_BYTES))
+        self._add(name, kind_of(kind), os.urandom(operations.GENERATED_LENGTH_BYTES))
 
     def import_secret(self, name: str, kind: KeyKind | str, secret: bytes) -> None:
         """See KeyStore.import_secret."""
-        checked = _kind(kind)
+        checked = kind_of(kind)
         operations.check_secret(checked, secret)
         self._add(name, checked, secret)
 
@@ -173,8 +173,7 @@ class MemoryKeyStore:
         self._held = dict(held)
 
     def _add(self, name: str, kind: KeyKind, secret: bytes) -> None:
-        if not _NAME.fullmatch(name):
-            raise SecretInvalid(f"a key name is {_NAME.pattern}, not {name!r}")
+        check_name(name)
         if name in self._held:
             raise KeyExists(f"a key named {name} is already there; it was left as it is")
         self._replace({**self._held, name: HeldKey(kind, bytearray(secret))})
@@ -195,7 +194,22 @@ class MemoryKeyStore:
         raise TypeError("a key store cannot be copied or pickled")
 
 
-def _kind(kind: KeyKind | str) -> KeyKind:
+def check_name(name: str) -> None:
+    """Refuses what is no name of a key.
+
+    Raises:
+        SecretInvalid: says the form.
+    """
+    if not _NAME.fullmatch(name):
+        raise SecretInvalid(f"a key name is {_NAME.pattern}, not {name!r}")
+
+
+def kind_of(kind: KeyKind | str) -> KeyKind:
+    """Reads a kind.
+
+    Raises:
+        SecretInvalid: there is no such kind.
+    """
     try:
         return KeyKind(kind)
     except ValueError:

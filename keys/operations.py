@@ -60,14 +60,23 @@ def recipient(secret: bytes) -> str:
     return age.recipient_text(public_key("x25519", secret))
 
 
+def check_blob(blob: bytes) -> None:
+    """Refuses what is too large to be opened in memory.
+
+    Raises:
+        DecryptionFailed: says the limit.
+    """
+    if len(blob) > BLOB_MAX_BYTES:
+        raise DecryptionFailed(f"the encrypted data exceeds {BLOB_MAX_BYTES} bytes")
+
+
 def decrypt(secret: bytes, blob: bytes) -> bytes:
     """Opens an age file with an x25519 secret.
 
     Raises:
         DecryptionFailed: not for this key, damaged, or too large.
     """
-    if len(blob) > BLOB_MAX_BYTES:
-        raise DecryptionFailed(f"the encrypted data exceeds {BLOB_MAX_BYTES} bytes")
+    check_blob(blob)
     import pyrage
 
     identity = pyrage.x25519.Identity.from_str(age.identity_text(secret))

@@ -34,13 +34,16 @@ PASSPHRASE = b"correct horse battery staple"
 StoreFactory = Callable[[], KeyStore]
 
 
-@pytest.fixture(params=["memory", "passphrase", "passphrase reopened"])
+@pytest.fixture(params=["memory", "passphrase", "passphrase reopened", "pkcs11"])
 def make(request: pytest.FixtureRequest, tmp_path: Path) -> StoreFactory:
     """Makes stores; ``reopened`` gives one that came back from the disk before each test."""
 
     def build() -> KeyStore:
         if request.param == "memory":
             return MemoryKeyStore()
+        if request.param == "pkcs11":
+            token: KeyStore = request.getfixturevalue("token_store")
+            return token
         store = PassphraseKeyStore(tmp_path / "keys", PASSPHRASE, cost=QUICK)
         if request.param.endswith("reopened"):
             store.generate("first", KeyKind.HMAC)
