@@ -31,16 +31,11 @@ def roster_of(
         keys: keys that are trusted; a key that a trusted one has signed in is trusted after it.
         report: where a rotation that does not hold is reported, as a fault of its entry.
     """
-    named = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?"
-    if connection.execute(named, (TABLE,)).fetchone() is None:
-        return Roster(tuple(keys))
     found, terms = list(keys), dict[bytes, Term]()
-    rows = connection.execute("SELECT size, note FROM rotation ORDER BY size").fetchall()
-    for size, note in rows:
-        row = connection.execute("SELECT entry FROM entry WHERE seq = ?", (size - 1,)).fetchone()
+    for size, note, entry in _rotations(connection, report):
         own = [key for key in found if key.name == origin and key.note_type == ED25519]
         try:
-            old, new = follow(note, row[0] if row else b"", size, own)
+            old, new = follow(note, entry, size, own)
         except (NoteInvalid, NotCanonical) as error:
             report.add(size - 1, "signature", f"the rotation of the key does not hold: {error}")
             continue
@@ -50,6 +45,24 @@ def roster_of(
         if new not in found:
             found.append(new)
     return Roster(tuple(found), terms)
+
+
+def _rotations(connection: sqlite3.Connection, report: Report) -> list[tuple[int, bytes, bytes]]:
+    """Sizes and notes of the rotations, each with the entry before it; none without the table."""
+    named = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?"
+    try:
+        if connection.execute(named, (TABLE,)).fetchone() is None:
+            return []
+        rows = connection.execute(
+            "SELECT size, note, entry FROM rotation LEFT JOIN entry ON seq = size - 1 ORDER BY size"
+        ).fetchall()
+    except sqlite3.Error as error:
+        report.add(None, "file", f"SQLite cannot read the rotations of the key: {error}")
+        return []
+    return [
+        (size, note if type(note) is bytes else b"", entry if type(entry) is bytes else b"")
+        for size, note, entry in rows
+    ]
 
 
 def follow(

@@ -135,6 +135,13 @@ def verify(
     auditor: bool,
 ) -> int:
     """Check a ledger and list all faults: an export DIRECTORY, or this terminal's own ledger."""
+    from ledger.log.shards import keys_of
+
+    if auditor and directory is not None and (directory / "tile").is_dir():
+        raise UsageInvalid(
+            "the auditor's file reads databases and plain exports, not tiles",
+            next_step="leave out --auditor",
+        )
     if auditor and (tree or processes > 1):
         raise UsageInvalid(
             "the auditor's file checks everything, alone",
@@ -145,10 +152,9 @@ def verify(
     place = directory
     if place is None:
         home, reader = _open(session)
-        with reader:
-            own = reader.vkey
+        reader.close()
         server = list(home.enrolment().vkeys.values()) if home is not None else []
-        keys = keys or [own, *server]
+        keys = keys or [*keys_of(_path(session)), *server]
         cosigned = [receipt.note for receipt in _receipts(home)]
         place = _path(session)
     with progress(session, session.say("校验账本", "verifying")) as advance:
@@ -208,10 +214,12 @@ def prove(session: Session, seq: int, output: Path | None) -> int:
 def export(session: Session, directory: Path, tiles: bool) -> int:
     """Write the ledger as plain files that anybody's tools can verify."""
     from ledger.log.export import export as write
+    from ledger.log.shards import keys_of
     from ledger.log.tiles_export import export_tiles
 
     home, reader = _open(session)
     server = list(home.enrolment().vkeys.values()) if home is not None else []
+    server += keys_of(_path(session))
     with reader, progress(session, session.say("导出", "exporting")) as advance:
         cosigned = [receipt.note for receipt in _receipts(home)]
         if tiles:
