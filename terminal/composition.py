@@ -30,7 +30,6 @@ from sync.asker import Asker
 from sync.client import Client, ServerKeys
 from sync.errors import StateFault
 from sync.roster_delta import apply_delta
-from sync.snapshot import SnapshotStore
 from sync.state import SyncState
 from sync.transport import HttpTransport, Transport
 from terminal import views
@@ -44,6 +43,7 @@ from terminal.flow import Probe, TapFlow, no_probe
 from terminal.home import Enrolment, Home
 from terminal.install import Installer, SchemesFactory, red_card_schemes
 from terminal.journal import Journal
+from terminal.orders import Orders
 from terminal.parts import Parts
 from terminal.position import Position
 from terminal.presenting import Presented, present
@@ -56,13 +56,13 @@ from terminal.stock import StockDesk
 from terminal.supervisors import Supervisors
 from terminal.verdicts import Verdicts
 from terminal.web.ulid import new_ulid
+from terminal.wiping import CARD_KEY, Wipe, WipeableStore
 from terminal.writer import LedgerWriter
 
 _LOG: Final = logging.getLogger("redcard.terminal")
 #: Names of the terminal's keys in its store.
 LEDGER_KEY: Final = "ledger"
 TRANSPORT_KEY: Final = "transport"
-CARD_KEY: Final = "card"
 #: The target that is brought up to date by deltas.
 ROSTER_TARGET: Final = "status/roster.bin"
 
@@ -109,7 +109,7 @@ class _Server:
 
     keys: ServerKeys
     state: SyncState
-    store: SnapshotStore | None
+    store: WipeableStore | None
     transport: Transport | None
     quick: Transport | None
 
@@ -166,8 +166,20 @@ def open_terminal(
             kept=home.path / "kept",
             card_key_id=enrolment.card_key_id,
         )
+        wipe = Wipe(
+            home=home,
+            keys=held_keys,
+            journal=journal,
+            facts=facts,
+            installer=installer,
+            store=server.store,
+        )
+        if wipe.begun:
+            wipe.carry_out()
         installer.begin()
-        held = _Held(home, enrolment, held_keys, journal, facts, writer, server, installer, probe)
+        held = _Held(
+            home, enrolment, held_keys, journal, facts, writer, server, installer, wipe, probe
+        )
         service = _assemble(held, readers)
         undo.pop_all()
         return service
@@ -185,6 +197,7 @@ class _Held:
     writer: LedgerWriter
     server: _Server
     installer: Installer
+    wipe: Wipe
     probe: Probe
 
     def sign(self, message: bytes) -> bytes:
@@ -223,7 +236,7 @@ def open_server(home: Home, enrolment: Enrolment, transport: Transport | None) -
             verifier("witness"), verifier("judgements"), verifier("feed"), enrolment.recipient
         ),
         state=SyncState.open(home.sync_path, origin=enrolment.origin),
-        store=SnapshotStore(
+        store=WipeableStore(
             home.snapshot_path, home.root_path.read_bytes(), {ROSTER_TARGET: apply_delta}
         )
         if home.root_path.exists()
@@ -263,6 +276,8 @@ def _assemble(held: _Held, readers: Sequence[CardReader]) -> TerminalService:
     config, writer, facts = held.home.config, held.writer, held.facts
     source = LogReader.open(held.home.ledger_path)
     feed = FeedWork(held.server.state, writer, facts.time)
+    supervisors = Supervisors(held.journal)
+    orders = Orders(held.server.state, held.journal, supervisors, held.wipe)
     stock = StockDesk(writer, facts, _questions(held, source, feed))
 
     def changed(position: str) -> None:
@@ -284,8 +299,8 @@ def _assemble(held: _Held, readers: Sequence[CardReader]) -> TerminalService:
             corrections=Corrections(writer=writer, facts=facts, probe=held.probe),
             shifts=Shifts(writer=writer, facts=facts, new_id=held.new_nonce),
             stock=stock,
-            supervisors=Supervisors(held.journal),
-            courier=_courier(held, source, feed, changed_everywhere),
+            supervisors=supervisors,
+            courier=_courier(held, source, feed, orders, changed_everywhere),
             readers=tuple(readers),
             present=_presenter(held),
             new_nonce=held.new_nonce,
@@ -345,11 +360,12 @@ def _client(held: _Held, source: LogReader, transport: Transport) -> Client:
 
 
 def _courier(
-    held: _Held, source: LogReader, feed: FeedWork, changed: Callable[[], None]
+    held: _Held, source: LogReader, feed: FeedWork, orders: Orders, changed: Callable[[], None]
 ) -> Courier:
     server = held.server
 
     def arrived() -> None:
+        orders.run()
         held.installer.install()
         feed.run()
 

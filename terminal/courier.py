@@ -8,6 +8,7 @@ from collections.abc import Callable
 from secrets import SystemRandom
 from typing import Final
 
+from keys.errors import KeyStoreError
 from ledger.errors import LedgerError
 from sync.client import Client, SyncResult
 from sync.errors import SyncError
@@ -15,7 +16,7 @@ from sync.retry import Backoff
 from sync.uplink import PushResult, SyncStatus
 from terminal.answers import SyncAnswer
 from terminal.errors import JournalFault, SnapshotRefused
-from terminal.journal import Journal
+from terminal.journal import WIPED, Journal
 from terminal.state import TerminalFacts
 from terminal.writer import LedgerWriter
 
@@ -30,6 +31,7 @@ STOP_TIMEOUT_S: Final = 10.0
 _LOG: Final = logging.getLogger("redcard.courier")
 #: What the journal remembers of the server's word on this ledger.
 STANDING: Final = "standing"
+_FAULTS: Final = (SyncError, LedgerError, SnapshotRefused, JournalFault, KeyStoreError, OSError)
 _FAILED: Final = frozenset(
     {
         SyncStatus.OFFLINE,
@@ -115,7 +117,7 @@ class Courier:
             try:
                 result = self.client.sync(self._moved)
                 answer = self._take(result, before)
-            except (SyncError, LedgerError, SnapshotRefused, JournalFault, OSError) as error:
+            except _FAULTS as error:
                 self._facts.update_link(failed=True, problem=str(error))
                 answer = self._answer("refused", 0, str(error))
             finally:
@@ -147,10 +149,10 @@ class Courier:
         self._stand(self._journal.fact(STANDING))
 
     def _stand(self, word: str) -> None:
-        revoked = word == SyncStatus.REVOKED
+        revoked = word == SyncStatus.REVOKED or bool(self._journal.fact(WIPED))
         barred = word in {SyncStatus.QUARANTINED, SyncStatus.INCONSISTENT}
         self._facts.update_link(revoked=revoked, quarantined=barred)
-        standing = word if revoked or barred else ""
+        standing = word if word == SyncStatus.REVOKED or barred else ""
         if standing != self._journal.fact(STANDING):
             self._journal.store_fact(STANDING, standing)
 

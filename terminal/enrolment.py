@@ -22,7 +22,6 @@ from sync.trust import begin
 from sync.uplink import check_answer
 from terminal.clock import Clock
 from terminal.composition import (
-    CARD_KEY,
     LEDGER_KEY,
     TRANSPORT_KEY,
     boot_facts,
@@ -32,6 +31,7 @@ from terminal.composition import (
 )
 from terminal.errors import EnrolmentRefused, NotEnrolled
 from terminal.home import Enrolment, Home, write_private
+from terminal.wiping import CARD_KEY
 
 #: Genesis and boot: what an interrupted enrolment may leave behind.
 UNUSED_ENTRIES_MAX: Final = 2

@@ -16,6 +16,7 @@ from ledger.log import canonical
 from ledger.rules.request import LeaseView
 from sync.state import SyncState
 from terminal.clock import Moment
+from terminal.orders import ORDERS
 from terminal.replay import number, text
 from terminal.state import TerminalTime
 from terminal.writer import LedgerWriter
@@ -54,7 +55,8 @@ class FeedWork:
         if kind == "recall":
             opens = self._writer.leases.opens(offer)
             return [_close(held, offer, item, now) for held in opens if held.lease == lease]
-        _LOG.info("feed item %d of kind %s is not for this version", item, kind)
+        if kind not in ORDERS:
+            _LOG.info("feed item %d of kind %s is not for this version", item, kind)
         return []
 
 

@@ -24,6 +24,8 @@ from terminal.clock import TimeFloor
 from terminal.errors import HomeUnsafe, JournalFault
 
 SCHEMA_VERSION: Final = 1
+#: Fact that the server has ordered the wipe.
+WIPED: Final = "wiped"
 #: A tap under way that is older than this is of no interest to any page.
 PENDING_AGE_MAX_MS: Final = 12 * 3_600_000
 
@@ -58,7 +60,10 @@ class Pending:
 
 @dataclass(frozen=True, slots=True)
 class SupervisorRow:
-    """A supervisor as stored: no PIN, but its scrypt verifier."""
+    """A supervisor as stored: no PIN, but its Argon2id verifier (``keys.pin``), or nothing.
+
+    ``salt`` is empty: the verifier carries its own.
+    """
 
     id: str
     card: str
@@ -179,6 +184,11 @@ class Journal:
                 "INSERT OR REPLACE INTO supervisor VALUES (?, ?, ?, ?, ?, ?)",
                 (row.id, row.card, row.salt, row.pin, row.failures, row.locked_until_ms),
             )
+
+    def remove_supervisor(self, supervisor: str) -> None:
+        """Forgets a supervisor, durable; an unknown one is none."""
+        with self._flushed() as db:
+            db.execute("DELETE FROM supervisor WHERE id = ?", (supervisor,))
 
     def _note(self, statement: str, values: tuple[str | int, ...]) -> None:
         with self._lock:

@@ -2,20 +2,20 @@
 
 A PIN has few digits, so what protects it is the lockout: five wrong ones close it for 15 minutes,
 counted on disk before the PIN is compared, so that pulling the plug buys no further guess. The
-stored verifier is scrypt; whoever copies the disk can still search all PINs, which is why a PIN
+stored verifier is Argon2id; whoever copies the disk can still search all PINs, which is why a PIN
 alone never moves money: every override is in the signed ledger with the supervisor's id.
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
-import secrets
 import threading
 from dataclasses import dataclass, replace
 from hmac import compare_digest
 from typing import Final
 
+from keys.errors import SecretInvalid
+from keys.pin import check_verifier, pin_matches, pin_verifier
 from terminal.errors import JournalFault, RequestInvalid
 from terminal.journal import Journal, SupervisorRow
 
@@ -23,9 +23,10 @@ PIN_FAILURES_MAX: Final = 5
 LOCKOUT_MS: Final = 15 * 60_000
 #: How long a supervisor's own card opens the next act at its position.
 GRANT_MS: Final = 60_000
-_PIN: Final = re.compile(r"[0-9]{4,12}\Z")
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,32}\Z")
-_SALT_BYTES: Final = 16
+_CARD: Final = re.compile(r"(?:[a-z2-7]{26})?\Z")
+#: Checked for an id that nobody has, so that the answer takes as long.
+_NOBODY: Final = f"$argon2id$v=19$m=19456,t=2,p=1${'A' * 22}${'A' * 43}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +63,56 @@ class Supervisors:
         Raises:
             RequestInvalid: id or PIN has the wrong form.
         """
+        try:
+            verifier = pin_verifier(pin)
+        except SecretInvalid:
+            raise RequestInvalid("4 to 12 digits", field="pin") from None
+        self._check(supervisor, card)
+        self._store(supervisor, verifier, card)
+
+    def provide(self, supervisor: str, verifier: str, card: str, *, active: bool) -> None:
+        """Takes a supervisor as the server provides it; the same again changes nothing.
+
+        So a repeated order ends no lockout; another PIN does.
+
+        Args:
+            supervisor: as ``add``.
+            verifier: of the PIN (``keys.pin``), or empty for one who has only a card.
+            card: card hash of the supervisor's own card, or empty.
+            active: whether it is one; otherwise it is forgotten.
+
+        Raises:
+            RequestInvalid: a field has the wrong form; nothing was changed.
+            JournalFault: it could not be stored.
+        """
+        self._check(supervisor, card)
+        if not active:
+            self._journal.remove_supervisor(supervisor)
+            with self._lock:
+                self._grants = {
+                    position: grant
+                    for position, grant in self._grants.items()
+                    if grant[0] != supervisor
+                }
+            return
+        try:
+            if verifier or not card:
+                check_verifier(verifier)
+        except SecretInvalid as error:
+            raise RequestInvalid(str(error), field="pin") from None
+        held = next((row for row in self._journal.supervisors() if row.id == supervisor), None)
+        if held is None or (held.pin.decode("utf-8", "replace"), held.card) != (verifier, card):
+            self._store(supervisor, verifier, card)
+
+    def _check(self, supervisor: str, card: str) -> None:
         if not _ID.match(supervisor):
             raise RequestInvalid("1 to 32 letters, digits, - and _", field="supervisor")
-        if not _PIN.match(pin):
-            raise RequestInvalid("4 to 12 digits", field="pin")
-        salt = secrets.token_bytes(_SALT_BYTES)
-        self._journal.store_supervisor(
-            SupervisorRow(supervisor, card, salt, _verifier(pin, salt), 0, 0)
-        )
+        if not _CARD.match(card):
+            raise RequestInvalid("26 characters a-z and 2-7, or nothing", field="card")
+
+    def _store(self, supervisor: str, verifier: str, card: str) -> None:
+        row = SupervisorRow(supervisor, card, b"", verifier.encode("utf-8"), 0, 0)
+        self._journal.store_supervisor(row)
 
     def prove(self, supervisor: str, pin: str, position: str, now_ms: int) -> Proof:
         """Proves a supervisor by PIN, or without one by a card just tapped at this position.
@@ -90,7 +133,7 @@ class Supervisors:
         with self._lock:
             row = next((row for row in self._journal.supervisors() if row.id == supervisor), None)
             if row is None:
-                _verifier(pin, bytes(_SALT_BYTES))
+                pin_matches(_NOBODY, pin)
                 return Proof(ok=False)
             if row.locked_until_ms > now_ms:
                 return Proof(ok=False, id=row.id, locked_until_ms=row.locked_until_ms)
@@ -98,7 +141,7 @@ class Supervisors:
             failures = (0 if row.locked_until_ms else row.failures) + 1
             locked = now_ms + LOCKOUT_MS if failures >= PIN_FAILURES_MAX else 0
             self._journal.store_supervisor(replace(row, failures=failures, locked_until_ms=locked))
-            if not compare_digest(_verifier(pin, row.salt), row.pin):
+            if not pin_matches(row.pin.decode("utf-8", "replace"), pin):
                 return Proof(ok=False, id=row.id, locked_until_ms=locked)
             self._journal.store_supervisor(replace(row, failures=0, locked_until_ms=0))
             return Proof(ok=True, id=row.id)
@@ -125,7 +168,3 @@ class Supervisors:
                 return Proof(ok=False, id=supervisor)
             del self._grants[position]
             return Proof(ok=True, id=supervisor)
-
-
-def _verifier(pin: str, salt: bytes) -> bytes:
-    return hashlib.scrypt(pin.encode("ascii", "replace"), salt=salt, n=2**14, r=8, p=1, dklen=32)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from keys.pin import pin_verifier
 from terminal.errors import RequestInvalid
 from terminal.journal import Journal
 from terminal.supervisors import GRANT_MS, LOCKOUT_MS, PIN_FAILURES_MAX, Supervisors
@@ -52,10 +53,10 @@ def test_a_right_pin_clears_the_count_and_a_past_lockout_starts_anew(
 def test_the_guess_is_counted_before_it_is_compared(
     supervisors: Supervisors, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def power_cut(pin: str, salt: bytes) -> bytes:
+    def power_cut(verifier: str, pin: str) -> bool:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("terminal.supervisors._verifier", power_cut)
+    monkeypatch.setattr("terminal.supervisors.pin_matches", power_cut)
     with pytest.raises(KeyboardInterrupt):
         supervisors.prove("s1", "0000", "counter", 0)
     assert supervisors._journal.supervisors()[0].failures == 1
@@ -89,3 +90,47 @@ def test_no_pin_is_stored(tmp_path: Path) -> None:
     journal.close()
     for path in tmp_path.iterdir():
         assert b"975310864" not in path.read_bytes()
+
+
+def test_a_supervisor_is_provided_changed_and_withdrawn(tmp_path: Path) -> None:
+    supervisors = Supervisors(Journal(tmp_path / "state.db"))
+    first, second = pin_verifier("2468"), pin_verifier("1357")
+    supervisors.provide("s1", first, "", active=True)
+    assert supervisors.prove("s1", "2468", "counter", 0).ok
+    for _ in range(PIN_FAILURES_MAX):
+        supervisors.prove("s1", "0000", "counter", 0)
+    supervisors.provide("s1", first, "", active=True)
+    assert not supervisors.prove("s1", "2468", "counter", 0).ok  # repeated: still locked
+    supervisors.provide("s1", second, CARD, active=True)
+    assert supervisors.prove("s1", "1357", "counter", 0).ok
+    assert supervisors.card_tapped(CARD, "counter", 0) == "s1"
+    supervisors.provide("s1", "", "", active=False)
+    assert not supervisors.prove("s1", "", "counter", 1).ok
+    assert not supervisors.prove("s1", "1357", "counter", 0).ok
+    assert supervisors.card_tapped(CARD, "counter", 0) == ""
+    supervisors.provide("nobody", "", "", active=False)
+
+
+def test_a_supervisor_with_a_card_alone_has_no_pin(supervisors: Supervisors) -> None:
+    supervisors.provide("s2", "", "b" * 26, active=True)
+    assert supervisors.card_tapped("b" * 26, "counter", 0) == "s2"
+    for pin in ("", "0000"):
+        assert not supervisors.prove("s2", pin, "other", 0).ok
+
+
+@pytest.mark.parametrize(
+    ("name", "verifier", "card"),
+    [
+        ("", pin_verifier("1234"), ""),
+        ("s1", "1234", ""),
+        ("s1", "", ""),
+        ("s1", pin_verifier("1234").replace("m=19456", "m=999999"), ""),
+        ("s1", pin_verifier("1234"), "A" * 26),
+    ],
+)
+def test_a_malformed_supervisor_is_refused_and_the_old_one_stays(
+    supervisors: Supervisors, name: str, verifier: str, card: str
+) -> None:
+    with pytest.raises(RequestInvalid):
+        supervisors.provide(name, verifier, card, active=True)
+    assert supervisors.prove("s1", "2468", "counter", 0).ok
