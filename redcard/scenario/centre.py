@@ -62,14 +62,16 @@ class Centre:
         true_ms: Callable[[], int],
         facts: Callable[[], Facts],
         admitted: Callable[[str, Entry], None],
+        placed: Callable[[Event], Event],
     ) -> None:
-        """Joins the receipt key, the clock, what is known, and who is told of new entries."""
+        """Joins the receipt key, the clock, what is known, who is told, and the order of instants."""
         self._signer = witness
         self.witness: Verifier = Ed25519Verifier.of(witness)
         self.vkey = vkey(witness.name, witness.public_key, witness.note_type)
         self._true_ms = true_ms
         self._facts = facts
         self._admitted = admitted
+        self._placed = placed
         self.ledgers: dict[str, Held] = {}
         self.findings: dict[tuple[str, int], Finding] = {}
         self.usage = Usage()
@@ -129,7 +131,8 @@ class Centre:
         after_ms = held.last_receipt_ms or held.enrolled_ms
         for seq, body in enumerate(new.entries, new.old_size):
             entry = _read(body)
-            held.events.append(Event(held.state.ledger, seq, entry, after_ms, now_ms))
+            event = Event(held.state.ledger, seq, entry, after_ms, now_ms)
+            held.events.append(self._placed(event))
             if entry is not None:
                 self._admitted(held.state.ledger, entry)
         held.bodies.extend(new.entries)

@@ -21,7 +21,7 @@ T = TypeVar("T")
 def change(world: World, step: StepSpec) -> Mapping[str, object]:
     """Something changes at the server; terminals hear of it when they pull."""
     source = table(step.argument, step.kind, step.line)
-    books, now_ms = world.books, world.true_ms()
+    books = world.books
     if "recall" in source:
         world.recall(word(source, "recall"), word(source, "offer"))
     elif "card" in source:
@@ -30,7 +30,7 @@ def change(world: World, step: StepSpec) -> Mapping[str, object]:
         only(source, {"card", "status", "member"}, "set")
         status = _status(CardStatus, source, card.status)
         member = word(source, "member", card.member)
-        books.set_card(name, replace(card, status=status, member=member), now_ms)
+        books.set_card(name, replace(card, status=status, member=member), _moment(world))
     elif "member" in source:
         name = word(source, "member")
         member_spec = _known(books.members, name, "member")
@@ -45,7 +45,7 @@ def change(world: World, step: StepSpec) -> Mapping[str, object]:
                 street=word(source, "street", member_spec.street),
                 tags=frozenset(tags) if "tags" in source else member_spec.tags,
             ),
-            now_ms,
+            _moment(world),
         )
     elif "terminal" in source:
         _revoke(world, source)
@@ -55,6 +55,10 @@ def change(world: World, step: StepSpec) -> Mapping[str, object]:
         raise DocumentInvalid("set needs card, member, offer, terminal or recall", line=step.line)
     world.centre.changed()
     return {}
+
+
+def _moment(world: World) -> int:
+    return world.instants.change(world.true_ms())
 
 
 def _revoke(world: World, source: Table) -> None:
@@ -79,7 +83,7 @@ def _set_offer(world: World, source: Table) -> None:
     fields = offer_fields(name, changes, world.scenario.zone)
     if "title" not in changes:
         del fields["title"]
-    world.books.set_offer(name, fields, world.true_ms())
+    world.books.set_offer(name, fields, _moment(world))
 
 
 def _status(kind: type[W], source: Table, default: W) -> W:

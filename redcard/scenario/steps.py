@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime
 from enum import StrEnum
@@ -64,7 +65,8 @@ def tap(world: World, step: StepSpec) -> Result:
         reservation=word(source, "reservation"),
         simulate=source.get("simulate") is True,
     )
-    answer = till.tap(machine, world.venue_of(machine), order, world)
+    with _placing(world, machine):
+        answer = till.tap(machine, world.venue_of(machine), order, world)
     return _told(answer, world.scenario.zone)
 
 
@@ -82,8 +84,18 @@ def void(world: World, step: StepSpec) -> Result:
     )
     proven = supervisor in world.scenario.supervisors
     venue = world.venue_of(machine)
-    answer = till.void(machine, venue, request, world, supervisor_ok=proven)
+    with _placing(world, machine):
+        answer = till.void(machine, venue, request, world, supervisor_ok=proven)
     return _told(answer, world.scenario.zone)
+
+
+@contextmanager
+def _placing(world: World, machine: Machine) -> Iterator[None]:
+    """Notes where in the present instant a step wrote its entries."""
+    size = 0 if machine.broken else machine.log.size
+    yield
+    for seq in range(size, size if machine.broken else machine.log.size):
+        world.instants.wrote(machine.ledger, seq, world.true_ms())
 
 
 def cut(world: World, step: StepSpec) -> Result:

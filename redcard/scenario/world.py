@@ -33,6 +33,7 @@ from redcard.scenario.centre import Centre, units_beyond
 from redcard.scenario.depot import Depot, Held
 from redcard.scenario.document import Scenario
 from redcard.scenario.errors import StepImpossible
+from redcard.scenario.instants import Instants
 from redcard.scenario.machine import Machine, Snapshot, VirtualClock
 from redcard.scenario.ports import Grant, Hold, take_lease
 from redcard.scenario.wire import push
@@ -72,13 +73,18 @@ class World:
         self.time = Time(scenario.start_ms)
         self.books = Books(scenario)
         self.depot = Depot(self.true_ms)
+        self.instants = Instants()
         self.machines: dict[str, Machine] = {}
         self.settled: set[str] = set()
         self.files: dict[str, tuple[str, tuple[bytes, ...]]] = {}
         self.voids = 0
         self._recalls: dict[str, list[str]] = {}
         self._centre = Centre(
-            make_signer(f"{DOMAIN}/receipts", COSIGNATURE), self.true_ms, self._facts, self._arrived
+            make_signer(f"{DOMAIN}/receipts", COSIGNATURE),
+            self.true_ms,
+            self._facts,
+            self._arrived,
+            self.instants.event,
         )
         for name in scenario.terminals:
             self._start(name)
