@@ -64,7 +64,7 @@ class Centre:
         admitted: Callable[[str, Entry], None],
         placed: Callable[[Event], Event],
     ) -> None:
-        """Joins the receipt key, the clock, what is known, who is told, and the order of instants."""
+        """Joins the receipt key, the clock, what is known, who is told, and who orders events."""
         self._signer = witness
         self.witness: Verifier = Ed25519Verifier.of(witness)
         self.vkey = vkey(witness.name, witness.public_key, witness.note_type)
