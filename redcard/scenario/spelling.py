@@ -48,6 +48,8 @@ SYNONYMS: Final[Mapping[str, str]] = {
     "weekday": "weekdays",
 }
 _DURATION: Final = re.compile(r"(\d+)\s*(s|m|min|h|d)\Z")
+_CLOCK: Final = re.compile(r"\d\d:\d\d\Z")
+_ENDS: Final = ("from", "until")
 _UNIT_S: Final = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400}
 _SECONDS_OF_MINUTE: Final = 60
 _ONE_OR_MORE: Final = frozenset({"venues", "weekdays", "hours", "sessions", "keywords"})
@@ -70,7 +72,7 @@ _NESTED: Final[Mapping[str, str]] = {
     "eligibility": "district street tags_all tags_any tags_none",
     "scope": "district street level",
     "companions": "max rule",
-    "sessions": "from until",
+    "sessions": "from until name",
     "evidence": "name required title title_en",
 }
 _LIMIT_SYNONYMS: Final = {"distinct_days": "days", "after": "since", "period": "per"}
@@ -211,12 +213,15 @@ def _limit(source: Table, zone: str, line: int) -> object:
 
 def _sessions(value: Plain, zone: str, line: int) -> object:
     items = value if isinstance(value, list) else [value]
-    return [
-        {key: _kept(_instant, part, zone, line) for key, part in item.items()}
-        if isinstance(item, Table)
-        else item
-        for item in items
-    ]
+    return [_session(item, zone, line) if isinstance(item, Table) else item for item in items]
+
+
+def _session(source: Table, zone: str, line: int) -> object:
+    """A sitting: of each day if its ends are times of day, else once; its name is a remark."""
+    ends = {key: part for key, part in source.items() if key != "name"}
+    if len(ends) == len(_ENDS) and all(_CLOCK.match(str(part)) for part in ends.values()):
+        return f"{ends['from']}-{ends['until']}"
+    return {key: _kept(_instant, part, zone, line) for key, part in ends.items()}
 
 
 def _stock(value: Plain, zone: str, line: int) -> object:
