@@ -45,6 +45,21 @@ async def _terminals(core: ServerCore, _arguments: Arguments) -> Any:
     return {"ledgers": await core.ledgers()}
 
 
+async def _supervisor(core: ServerCore, arguments: Arguments) -> Any:
+    told = await core.provide_supervisor(
+        arguments["terminal"],
+        arguments["supervisor"],
+        pin=arguments.get("pin", ""),
+        card=arguments.get("card", ""),
+        active=bool(arguments.get("active", True)),
+    )
+    return {"supervisor": arguments["supervisor"], "terminal": arguments["terminal"], "told": told}
+
+
+async def _supervisors(core: ServerCore, _arguments: Arguments) -> Any:
+    return {"supervisors": await core.supervisors()}
+
+
 async def _publish_offers(core: ServerCore, arguments: Arguments) -> Any:
     return {"published": await core.publish_offers(_data(arguments))}
 
@@ -142,6 +157,8 @@ ACTS: Final[Mapping[str, Act]] = {
     "enrol": _enrol,
     "revoke": _revoke,
     "terminals": _terminals,
+    "supervisor": _supervisor,
+    "supervisors": _supervisors,
     "publish_offers": _publish_offers,
     "change_offer": _change_offer,
     "offers": _offers,

@@ -11,14 +11,14 @@ import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
 from ledger.log.note import sign_note
 from ledger.rules.offer import Decision
-from server import enrolment, online
+from server import enrolment, online, supervisors
 from server.back_office import BackOffice
 from server.database import Database
 from server.enrolment import Activation
@@ -178,7 +178,8 @@ class ServerCore(BackOffice):
     async def enrol(self, request: EnrolRequest) -> Enrolled:
         """Enrols the terminal that holds a code; see ``enrolment.enrol``.
 
-        It begins with the leases that the published offers name for it.
+        It begins with the leases that the published offers name for it, and with the supervisors
+        of its terminal.
         """
         if not self.repository.exists:
             raise EnrolmentRefused("nothing is published yet; run: redcard server init")
@@ -186,8 +187,32 @@ class ServerCore(BackOffice):
             answer = await enrolment.enrol(
                 connection, self.home, self.repository.root(), request, self.now_ms()
             )
-            await self.grant_first_leases(connection, answer.ledger, answer.settings["terminal"])
+            terminal = answer.settings["terminal"]
+            await self.grant_first_leases(connection, answer.ledger, terminal)
+            await supervisors.tell_all(
+                connection, ledger=answer.ledger, terminal=terminal, now_ms=self.now_ms()
+            )
             return answer
+
+    async def provide_supervisor(
+        self, terminal: str, supervisor: str, *, pin: str, card: str, active: bool
+    ) -> int:
+        """Makes somebody a supervisor at a terminal, or withdraws; see ``supervisors.provide``."""
+        async with self.database.writing() as connection:
+            return await supervisors.provide(
+                connection,
+                terminal=terminal,
+                supervisor=supervisor,
+                pin=pin,
+                card=card,
+                active=active,
+                now_ms=self.now_ms(),
+            )
+
+    async def supervisors(self) -> list[dict[str, Any]]:
+        """Who is a supervisor where."""
+        async with self.database.reading() as connection:
+            return await supervisors.supervisors_of(connection)
 
     async def revoke(self, ledger: str, reason: str) -> LedgerState:
         """Revokes a ledger or terminal; see ``enrolment.revoke``."""

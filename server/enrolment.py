@@ -23,6 +23,7 @@ from ledger.log.note import Ed25519Verifier, vkey
 from ledger.rules.offer import Profile
 from server.errors import EnrolmentRefused, ImportRefused, TerminalUnknown
 from server.home import ServerHome
+from server.leases import tell
 from server.schema import activations, ledgers, terminals, venues
 from sync.admission import LedgerState
 from sync.enrolment import Enrolled, EnrolRequest, proved
@@ -257,7 +258,8 @@ async def revoke(
     """Revokes a ledger, by its id or by the name of its terminal.
 
     Entries up to the size receipted now stay as they are judged. Later ones of a retired or lost
-    ledger are still taken and flagged; those of a compromised one are kept as evidence only.
+    ledger are still taken and flagged; those of a compromised one are kept as evidence only. The
+    terminal is told to wipe roster and card key; its ledger it keeps, and may still send.
 
     Raises:
         TerminalUnknown: no such ledger or terminal, or none that is not revoked already.
@@ -266,10 +268,12 @@ async def revoke(
     if reason not in REVOCATIONS:
         raise ImportRefused(f"reason {reason!r}: {', '.join(REVOCATIONS)}")
     state = REVOCATIONS[reason]
+    named = (ledgers.c.ledger == ledger) | (ledgers.c.terminal == ledger)
+    statement = select(ledgers.c.log).where(named, ledgers.c.revoked_ms.is_(None))
+    logs = list(await connection.scalars(statement))
     changed = await connection.execute(
         update(ledgers)
-        .where((ledgers.c.ledger == ledger) | (ledgers.c.terminal == ledger))
-        .where(ledgers.c.revoked_ms.is_(None))
+        .where(ledgers.c.log.in_(logs), ledgers.c.revoked_ms.is_(None))
         .values(
             state=state.value,
             revoked_size=ledgers.c.size,
@@ -279,4 +283,6 @@ async def revoke(
     )
     if changed.rowcount == 0:
         raise TerminalUnknown(f"no ledger or terminal {ledger} that could be revoked")
+    for log in logs:
+        await tell(connection, log, {"kind": "wipe"}, now_ms)
     return state

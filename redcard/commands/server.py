@@ -7,19 +7,16 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
 from redcard.cli import pass_session, shared_options
+from redcard.commands.at_server import DEFAULT_HOME, ask_server, clock_at, send_file
 from redcard.commands.card_list import hash_cards
+from redcard.commands.supervisors import supervisor
 from redcard.console import EXIT_DONE, Session, emit, note, table
 from redcard.errors import AnswerIsNo, UsageInvalid
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-DEFAULT_HOME = "server"
 DAY_MS = 24 * 3600 * 1000
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -50,7 +47,7 @@ def init(session: Session, domain: str, listen: str, database: str) -> int:
     home = ServerHome.create(path, Configuration(domain, database, listen or LISTEN_DEFAULT))
 
     async def publish() -> None:
-        async with await ServerCore.open(home, _clock(path)) as core:
+        async with await ServerCore.open(home, clock_at(path)) as core:
             core.repository.create(home.custodians())
 
     asyncio.run(publish())
@@ -83,7 +80,7 @@ def run(session: Session, listen: str, database: str, verbose: bool) -> int:
     path = session.home_or(DEFAULT_HOME)
 
     async def serving() -> None:
-        core = await ServerCore.open(path, _clock(path), database_url=database)
+        core = await ServerCore.open(path, clock_at(path), database_url=database)
         await serve(core, host=host, port=port, ready=note)
 
     try:
@@ -105,7 +102,7 @@ def enrol(
     session: Session, terminal: str, venues: tuple[str, ...], profile: str, name: str, days: int
 ) -> int:
     """Make a one-time activation code for TERMINAL; it is shown once and kept only as a hash."""
-    made = _ask(
+    made = ask_server(
         session,
         "enrol",
         terminal=terminal,
@@ -131,9 +128,12 @@ def enrol(
 @pass_session
 def revoke(session: Session, ledger: str, reason: str) -> int:
     """Revoke a LEDGER: what it signed before is still taken in, a compromised one as evidence."""
-    answer = _ask(session, "revoke", ledger=ledger, reason=reason)
+    answer = ask_server(session, "revoke", ledger=ledger, reason=reason)
     emit(session, answer, f"{ledger}: {answer['state']}")
     return EXIT_DONE
+
+
+server.add_command(supervisor)
 
 
 @server.command()
@@ -141,7 +141,7 @@ def revoke(session: Session, ledger: str, reason: str) -> int:
 @pass_session
 def terminals(session: Session) -> int:
     """Every terminal's ledger: state, size, last seen."""
-    answer = _ask(session, "terminals")
+    answer = ask_server(session, "terminals")
     rows = [[str(row.get(name, "")) for name in _LEDGER_COLUMNS] for row in answer["ledgers"]]
     emit(session, answer, table("", _LEDGER_COLUMNS, rows))
     return EXIT_DONE
@@ -160,7 +160,7 @@ def offers() -> None:
 @pass_session
 def list_offers(session: Session) -> int:
     """What is published."""
-    answer = _ask(session, "offers")
+    answer = ask_server(session, "offers")
     rows = [[one["offer"], one["version"], one["title"]] for one in answer["offers"]]
     emit(session, answer, table("", ["offer", "version", "title"], rows))
     return EXIT_DONE
@@ -172,7 +172,7 @@ def list_offers(session: Session) -> int:
 @pass_session
 def publish(session: Session, file: Path) -> int:
     """Publish an offers FILE; a faulty one changes nothing."""
-    answer = _send_file(session, "publish_offers", file)
+    answer = send_file(session, "publish_offers", file)
     changed = answer["published"]
     text = session.say(f"已发布 {len(changed)} 个项目", f"{len(changed)} offers published")
     emit(session, answer, text)
@@ -187,7 +187,7 @@ def publish(session: Session, file: Path) -> int:
 def suspend(session: Session, offer: str, resume: bool) -> int:
     """Suspend OFFER from now on, or resume it."""
     changes = {"status": "published" if resume else "suspended"}
-    answer = _ask(session, "change_offer", offer=offer, changes=changes)
+    answer = ask_server(session, "change_offer", offer=offer, changes=changes)
     emit(session, answer, f"{offer} v{answer['version']}: {changes['status']}")
     return EXIT_DONE
 
@@ -198,7 +198,7 @@ def suspend(session: Session, offer: str, resume: bool) -> int:
 @pass_session
 def venues(session: Session, file: Path) -> int:
     """Take a FILE of venues."""
-    answer = _send_file(session, "import_venues", file)
+    answer = send_file(session, "import_venues", file)
     text = session.say(f"点位 {answer['venues']} 个", f"{answer['venues']} venues")
     emit(session, answer, text)
     return EXIT_DONE
@@ -213,7 +213,7 @@ def members(session: Session, file: Path) -> int:
 
     What looks like a card number is refused with its line, and the whole file with it.
     """
-    answer = _send_file(session, "import_members", file)
+    answer = send_file(session, "import_members", file)
     lines = [
         session.say(
             f"{answer['rows']} 行：卡 {answer['cards']}、会员 {answer['members']} 有变化",
@@ -232,7 +232,7 @@ def members(session: Session, file: Path) -> int:
 @pass_session
 def card_status(session: Session, card: str, status: str) -> int:
     """Give a CARD (its hash) another STATUS: active, blocked, replaced, expired, not_active."""
-    answer = _ask(session, "set_card", card=card, status=status)
+    answer = ask_server(session, "set_card", card=card, status=status)
     emit(session, answer, f"{card}: {status}")
     return EXIT_DONE
 
@@ -244,7 +244,7 @@ def card_status(session: Session, card: str, status: str) -> int:
 @pass_session
 def member_status(session: Session, member: str, status: str) -> int:
     """Suspend a MEMBER (the reference), or let them use offers again."""
-    answer = _ask(session, "set_member", member=member, status=status)
+    answer = ask_server(session, "set_member", member=member, status=status)
     emit(session, answer, f"{member}: {status}")
     return EXIT_DONE
 
@@ -257,7 +257,7 @@ def member_status(session: Session, member: str, status: str) -> int:
 def ca_keys(session: Session, file: Path, custodians: Path | None) -> int:
     """Publish a bundle of card CA keys, signed by two of three custodians."""
     folder = str(custodians.resolve()) if custodians else None
-    answer = _send_file(session, "ca_keys", file, custodians=folder)
+    answer = send_file(session, "ca_keys", file, custodians=folder)
     emit(session, answer, f"targets v{answer['targets_version']}")
     return EXIT_DONE
 
@@ -268,7 +268,7 @@ def ca_keys(session: Session, file: Path, custodians: Path | None) -> int:
 @pass_session
 def stock(session: Session, offer: str) -> int:
     """Stock, leases and what was redeemed, by offer."""
-    answer = _ask(session, "stock", offer=offer)
+    answer = ask_server(session, "stock", offer=offer)
     rows = [list(row.values()) for row in answer["stock"]]
     headers = list(answer["stock"][0]) if answer["stock"] else ["offer"]
     emit(session, answer, table("", headers, rows))
@@ -284,7 +284,7 @@ def stock(session: Session, offer: str) -> int:
 @pass_session
 def lease(session: Session, ledger: str, offer: str, units: int, bucket: str) -> int:
     """Lease UNITS of OFFER to LEDGER; it learns of them at its next sync."""
-    answer = _ask(session, "lease", ledger=ledger, offer=offer, units=units, bucket=bucket)
+    answer = ask_server(session, "lease", ledger=ledger, offer=offer, units=units, bucket=bucket)
     if answer["lease"] is None:
         raise AnswerIsNo("the pool is empty; nothing was leased", next_step="redcard server stock")
     emit(session, answer, f"{answer['lease']}")
@@ -298,7 +298,7 @@ def lease(session: Session, ledger: str, offer: str, units: int, bucket: str) ->
 @pass_session
 def recall(session: Session, ledger: str, offer: str) -> int:
     """Ask LEDGER for its unused units of OFFER; they return by its signed word."""
-    answer = _ask(session, "recall", ledger=ledger, offer=offer)
+    answer = ask_server(session, "recall", ledger=ledger, offer=offer)
     emit(session, answer, session.say("已要求收回", "asked for"))
     return EXIT_DONE
 
@@ -312,7 +312,7 @@ def report(session: Session, month: str, as_csv_: bool) -> int:
     """Persons and person-times of a month, by offer and level, with definitions."""
     from redcard.month_sheet import as_csv, as_table
 
-    answer = _ask(session, "report", month=month)
+    answer = ask_server(session, "report", month=month)
     text = as_csv(answer) if as_csv_ else as_table(session, answer)
     emit(session, answer, text)
     return EXIT_DONE
@@ -323,7 +323,7 @@ def report(session: Session, month: str, as_csv_: bool) -> int:
 @pass_session
 def cases(session: Session) -> int:
     """Open cases: what the judge flagged for a person to look at."""
-    answer = _ask(session, "cases")
+    answer = ask_server(session, "cases")
     rows = [[case["reason"], " ".join(case["nonces"])] for case in answer["cases"]]
     emit(session, answer, table("", ["reason", "nonces"], rows))
     return EXIT_DONE
@@ -334,7 +334,7 @@ def cases(session: Session) -> int:
 @pass_session
 def rebuild(session: Session) -> int:
     """Judge everything anew from the stored entries; receipts stay as they are."""
-    answer = _ask(session, "rebuild")
+    answer = ask_server(session, "rebuild")
     text = session.say(f"已重判 {answer['judged']} 笔", f"{answer['judged']} entries judged anew")
     emit(session, answer, text)
     return EXIT_DONE
@@ -354,7 +354,7 @@ def import_file(session: Session, home: Path, file: Path) -> int:
     from base64 import b64decode
 
     session.home = home
-    answer = _send_file(session, "import_batches", file)
+    answer = send_file(session, "import_batches", file)
     receipts = file.with_suffix(".receipts")
     receipts.write_bytes(b64decode(answer.pop("data")))
     answer["written"] = str(receipts)
@@ -365,27 +365,6 @@ def import_file(session: Session, home: Path, file: Path) -> int:
     )
     emit(session, answer, text)
     return EXIT_DONE
-
-
-def _ask(session: Session, act: str, **arguments: Any) -> dict[str, Any]:
-    from server.administration import ask
-
-    path = session.home_or(DEFAULT_HOME)
-    given = {name: value for name, value in arguments.items() if value is not None}
-    answer: dict[str, Any] = ask(path, act, given, _clock(path))
-    return answer
-
-
-def _send_file(session: Session, act: str, file: Path, **arguments: Any) -> dict[str, Any]:
-    from server.administration import packed
-
-    return _ask(session, act, data=packed(file.read_bytes()), **arguments)
-
-
-def _clock(path: Path) -> Callable[[], int]:
-    from redcard.demo_clock import clock_of
-
-    return clock_of(path).wall_ms
 
 
 def _address(listen: str) -> tuple[str, int | None]:
