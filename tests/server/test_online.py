@@ -124,3 +124,19 @@ def test_it_is_the_one_decide(home: Path, monkeypatch: pytest.MonkeyPatch) -> No
         assert await ask(core, first, 1, "n1") == "A00"
 
     with_ticket(run, home)
+
+
+def test_a_hold_does_not_stand_in_its_own_way(home: Path, database_url: str) -> None:
+    """Over by its time, kept by entries that wait to be judged, and asked for again."""
+
+    async def run(core: ServerCore, time: Time, first: Terminal, second: Terminal) -> None:
+        for who in (1, 2):
+            assert await ask(core, first, who, f"n{who}") == "A00"
+        first.decline(9, "other")
+        await push(core, first)
+        time.pass_(2 * HOLD_MS)
+        assert await ask(core, second, 1, "x1") == "L01"
+        assert await ask(core, second, 3, "x3") == "L05"
+        assert await ask(core, first, 1, "n1") == "A00"
+
+    with_ticket(run, home, database_url)
