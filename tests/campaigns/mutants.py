@@ -248,10 +248,10 @@ def _control(report: Report, place: Path, modules: Sequence[str], budget: Budget
     report.need(broken != source, "the control no longer fits ledger/rules/voids.py")
     with Child(place, PROCESSES) as child:
         for stages in {TARGETS[one][: 1 if budget.small else None] for one in modules}:
-            whole = Mutant("as it is", 0, "", "", source)
+            whole = Mutant("as it is", "", "", "", source)
             passes = child.passes(Task(module, whole, "", stages))
             report.need(passes, f"the tests fail on the code as it is: {stages}")
-        wrong = Task(module, Mutant("no window", 0, "", "", broken), "", TARGETS[module][:1])
+        wrong = Task(module, Mutant("no window", "", "", "", broken), "", TARGETS[module][:1])
         report.controls["a void without its window"] = not child.passes(wrong)
 
 
@@ -275,10 +275,8 @@ def _count(report: Report, module: str, tasks: Sequence[Task], fates: dict[str, 
 
 def _reason(task: Task) -> str:
     """Why a mutant cannot be told from the original; empty if it can."""
-    for (module, before, after), reason in SPARED.items():
-        if (module, before, after) == (task.module, task.mutant.before, task.mutant.after):
-            return reason
-    return ""
+    mutant = task.mutant
+    return SPARED.get((task.module, mutant.text, mutant.before, mutant.after), "")
 
 
 def _tests_as_they_are() -> str:

@@ -55,14 +55,14 @@ class Mutant:
 
     Attributes:
         name: line, column, kind and number, the same in every run on the same source.
-        line: in the original source.
+        text: the original line.
         before: the part as it was.
         after: as it is now.
         source: the whole module with the fault.
     """
 
     name: str
-    line: int
+    text: str
     before: str
     after: str
     source: str
@@ -70,7 +70,7 @@ class Mutant:
 
 def mutants(source: str) -> Iterator[Mutant]:
     """Every mutant of a module, in the order of its source."""
-    tree = ast.parse(source)
+    tree, lines = ast.parse(source), source.splitlines()
     count: dict[str, int] = {}
     for path, node in _walk(tree, ()):
         for kind, changed in _changes(node, _within(tree, path)):
@@ -81,7 +81,7 @@ def mutants(source: str) -> Iterator[Mutant]:
             count[stem] = count.get(stem, 0) + 1
             yield Mutant(
                 f"{stem}:{count[stem]}",
-                line,
+                lines[line - 1].strip(),
                 ast.unparse(node),
                 ast.unparse(changed),
                 ast.unparse(ast.fix_missing_locations(mutated)),
@@ -170,7 +170,7 @@ def _changes(node: ast.AST, inside: bool) -> Iterator[Made]:
     elif isinstance(node, ast.Call):
         if isinstance(node.func, ast.Name) and node.func.id in _CALLS:
             yield "call", _with(node, func=ast.Name(_CALLS[node.func.id], ast.Load()))
-    elif isinstance(node, ast.Return) and not _is_none(node.value):
+    elif isinstance(node, ast.Return) and not _falls_silent(node.value):
         yield "return", ast.Return(ast.Constant(None))
     if isinstance(node, ast.If | ast.While | ast.IfExp) and not isinstance(
         node.test, ast.Compare | ast.BoolOp | ast.UnaryOp
@@ -207,8 +207,9 @@ def _removal(node: ast.AST, inside: bool) -> Iterator[Made]:
         yield "removal", ast.Pass()
 
 
-def _is_none(node: ast.expr | None) -> bool:
-    return node is None or (isinstance(node, ast.Constant) and node.value is None)
+def _falls_silent(node: ast.expr | None) -> bool:
+    """Whether ``return None`` would be taken for the same answer."""
+    return node is None or (isinstance(node, ast.Constant) and node.value in {None, False})
 
 
 def _with(node: ast.AST, **fields: object) -> ast.AST:
