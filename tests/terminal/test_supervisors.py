@@ -127,6 +127,8 @@ def test_a_supervisor_with_a_card_alone_has_no_pin(supervisors: Supervisors) -> 
         ("s1", pin_verifier("1234").replace("m=19456", "m=999999"), ""),
         ("s1", pin_verifier("1234"), "A" * 26),
     ],
+    # A verifier has fresh salt each time; as a name it would differ between test processes.
+    ids=["no name", "a bare PIN", "nothing", "a costly verifier", "no card hash"],
 )
 def test_a_malformed_supervisor_is_refused_and_the_old_one_stays(
     supervisors: Supervisors, name: str, verifier: str, card: str
