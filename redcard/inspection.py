@@ -26,15 +26,7 @@ class _Once:
 
     def __init__(self, schemes: list[CardScheme], today: date) -> None:
         self._schemes = schemes
-        # A throw-away key: the hash is neither shown nor comparable with any roster.
-        secret = secrets.token_bytes(32)
-        self._context = SchemeContext(
-            today=today,
-            unpredictable=os.urandom,
-            card_hash=lambda scheme, identifier: card_hash(
-                lambda data: _mac(secret, data), scheme, identifier
-            ),
-        )
+        self._context = throwaway_context(today)
         self.found: queue.Queue[dict[str, Any]] = queue.Queue()
 
     def card_inserted(self, reader: str, connection: CardConnection) -> None:
@@ -61,7 +53,7 @@ def inspect_next(home: Path, pattern: str | None, wait_s: int) -> dict[str, Any]
         pattern: regular expression on reader names.
         wait_s: how long to wait.
     """
-    listener = _Once(_schemes(home), _today(home))
+    listener = _Once(schemes_of(home), today_of(home))
     driver = PcscReaders(pattern)
     driver.start(listener)
     try:
@@ -72,11 +64,25 @@ def inspect_next(home: Path, pattern: str | None, wait_s: int) -> dict[str, Any]
         driver.stop()
 
 
-def _today(home: Path) -> date:
+def throwaway_context(today: date) -> SchemeContext:
+    """A context whose card hash is neither shown nor comparable with any roster."""
+    secret = secrets.token_bytes(32)
+    return SchemeContext(
+        today=today,
+        unpredictable=os.urandom,
+        card_hash=lambda scheme, identifier: card_hash(
+            lambda data: _mac(secret, data), scheme, identifier
+        ),
+    )
+
+
+def today_of(home: Path) -> date:
+    """The date at the venue, by the home's clock."""
     return local_day(clock_of(home).wall_ms(), VENUE_ZONE)
 
 
-def _schemes(path: Path) -> list[CardScheme]:
+def schemes_of(path: Path) -> list[CardScheme]:
+    """The schemes for which this home has keys, then the serial number alone."""
     from readers.cards.uid import Uid
     from sync.snapshot import SnapshotStore
     from terminal.install import CA_KEYS, red_card_schemes
@@ -89,7 +95,7 @@ def _schemes(path: Path) -> list[CardScheme]:
             generation = SnapshotStore(home.snapshot_path, home.root_path.read_bytes()).current
         if generation is not None and CA_KEYS in generation.files:
             make = red_card_schemes(allow_test=home.config.demo)
-            today = _today(path)
+            today = today_of(path)
             schemes += make(generation.read(CA_KEYS), today)
     schemes.append(Uid())
     return schemes

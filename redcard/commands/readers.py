@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from redcard.cli import pass_session, shared_options
+from redcard.commands.certify import certify
 from redcard.console import EXIT_NO, Session, emit, note, table
 from redcard.errors import AnswerIsNo, SurroundingsMissing, UsageInvalid
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def readers() -> None:
-    """List and watch card readers."""
+    """List, watch and certify card readers."""
 
 
 @readers.command("list")
@@ -93,6 +94,9 @@ def watch(session: Session, reader: str, seconds: int | None) -> int:
     finally:
         driver.stop()
     return 0
+
+
+readers.add_command(certify)
 
 
 class _Watcher:
