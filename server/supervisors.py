@@ -50,17 +50,7 @@ async def provide(
         TerminalUnknown: no such terminal.
         ImportRefused: a field has the wrong form; nothing was changed.
     """
-    if not _ID.match(supervisor):
-        raise ImportRefused(f"supervisor {supervisor!r}: 1 to 32 letters, digits, - and _")
-    if not _CARD.match(card):
-        raise ImportRefused("card: its hash of 26 characters a-z and 2-7")
-    if active and not (pin or card):
-        raise ImportRefused("a supervisor needs a PIN or a card of their own; nothing was changed")
-    try:
-        if pin:
-            check_verifier(pin)
-    except SecretInvalid as error:
-        raise ImportRefused(f"{error}; nothing was changed") from None
+    _check_form(supervisor, pin, card, active=active)
     known = select(terminals.c.terminal).where(terminals.c.terminal == terminal)
     if await connection.scalar(known) is None:
         raise TerminalUnknown(f"no terminal is called {terminal}")
@@ -87,6 +77,20 @@ async def provide(
     for log in found:
         await tell(connection, log, _record(row), now_ms)
     return len(found)
+
+
+def _check_form(supervisor: str, pin: str, card: str, *, active: bool) -> None:
+    if not _ID.match(supervisor):
+        raise ImportRefused(f"supervisor {supervisor!r}: 1 to 32 letters, digits, - and _")
+    if not _CARD.match(card):
+        raise ImportRefused("card: its hash of 26 characters a-z and 2-7")
+    if active and not (pin or card):
+        raise ImportRefused("a supervisor needs a PIN or a card of their own; nothing was changed")
+    try:
+        if pin:
+            check_verifier(pin)
+    except SecretInvalid as error:
+        raise ImportRefused(f"{error}; nothing was changed") from None
 
 
 async def tell_all(connection: AsyncConnection, *, ledger: str, terminal: str, now_ms: int) -> None:

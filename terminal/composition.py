@@ -157,15 +157,7 @@ def open_terminal(
             lambda reason: fault_entry(time.now(), "ledger", reason),
         )
         undo.callback(writer.close)
-        make_schemes = schemes or red_card_schemes(allow_test=home.config.demo)
-        installer = Installer(
-            server.store,
-            facts,
-            make_schemes,
-            open_roster,
-            kept=home.path / "kept",
-            card_key_id=enrolment.card_key_id,
-        )
+        installer = _installer(home, enrolment, facts, server, schemes)
         wipe = Wipe(
             home=home,
             keys=held_keys,
@@ -183,6 +175,23 @@ def open_terminal(
         service = _assemble(held, readers)
         undo.pop_all()
         return service
+
+
+def _installer(
+    home: Home,
+    enrolment: Enrolment,
+    facts: TerminalFacts,
+    server: _Server,
+    schemes: SchemesFactory | None,
+) -> Installer:
+    return Installer(
+        server.store,
+        facts,
+        schemes or red_card_schemes(allow_test=home.config.demo),
+        open_roster,
+        kept=home.path / "kept",
+        card_key_id=enrolment.card_key_id,
+    )
 
 
 @dataclass(frozen=True, slots=True)
