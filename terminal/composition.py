@@ -11,16 +11,13 @@ import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError
-from importlib.metadata import version as installed_version
 from typing import Final
 
 from keys.derivation import card_hash
 from keys.keystore import KeyStore
-from keys.passphrase import PassphraseKeyStore
-from ledger.log.note import Ed25519Verifier, KeySigner, Verifier
+from ledger.log.note import Ed25519Verifier, Verifier
 from ledger.log.reading import LogReader
-from ledger.log.store import BootFacts, LogStore
+from ledger.log.store import LogStore
 from ledger.rules.terms import VENUE_ZONE
 from ledger.rules.windows import local_day
 from readers.cards.scheme import SchemeContext
@@ -43,6 +40,7 @@ from terminal.flow import Probe, TapFlow, no_probe
 from terminal.home import Enrolment, Home
 from terminal.install import Installer, SchemesFactory, red_card_schemes
 from terminal.journal import Journal
+from terminal.machine import LEDGER_KEY, boot_facts, ledger_signer, open_keys
 from terminal.orders import Orders
 from terminal.parts import Parts
 from terminal.position import Position
@@ -60,47 +58,8 @@ from terminal.wiping import CARD_KEY, Wipe, WipeableStore
 from terminal.writer import LedgerWriter
 
 _LOG: Final = logging.getLogger("redcard.terminal")
-#: Names of the terminal's keys in its store.
-LEDGER_KEY: Final = "ledger"
-TRANSPORT_KEY: Final = "transport"
 #: The target that is brought up to date by deltas.
 ROSTER_TARGET: Final = "status/roster.bin"
-
-
-def software_version() -> str:
-    """Version of this program, as boot entries carry it."""
-    try:
-        return installed_version("redcard")
-    except PackageNotFoundError:
-        return "0"
-
-
-def open_keys(home: Home) -> KeyStore:
-    """The home's key store, opened with its passphrase.
-
-    Raises:
-        HomeUnsafe: there is no passphrase.
-        KeyStoreError: it is wrong, or the file is damaged.
-    """
-    return PassphraseKeyStore(home.keys_path, home.passphrase())
-
-
-def ledger_signer(keys: KeyStore, origin: str) -> KeySigner:
-    """The signer of the ledger's checkpoints."""
-    return KeySigner(
-        origin, lambda message: keys.sign(LEDGER_KEY, message), keys.public_key(LEDGER_KEY)
-    )
-
-
-def boot_facts(clock: Clock, now_ms: int, epoch: int) -> BootFacts:
-    """What this machine says of itself when it opens the ledger."""
-    return BootFacts(
-        boot=clock.boot_id(),
-        ts_ms=now_ms,
-        mono_ms=clock.boot_ms(),
-        version=software_version(),
-        epoch=epoch,
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,9 +110,8 @@ def open_terminal(
         time.signed(server.state.number("signed_ms"))
         facts = TerminalFacts(time, Installed(), home.config.snapshot_max_age_ms)
         facts.update_link(acknowledged=server.state.acknowledged().size)
-        signer = ledger_signer(held_keys, enrolment.origin)
         writer = LedgerWriter(
-            _log_opener(home, clock, time, enrolment, signer, server),
+            _log_opener(home, clock, time, enrolment, held_keys, server),
             lambda reason: fault_entry(time.now(), "ledger", reason),
         )
         undo.callback(writer.close)
@@ -260,9 +218,11 @@ def _log_opener(
     clock: Clock,
     time: TerminalTime,
     enrolment: Enrolment,
-    signer: KeySigner,
+    keys: KeyStore,
     server: _Server,
 ) -> Callable[[], LogStore]:
+    signer = ledger_signer(keys, enrolment.origin)
+
     def open_log() -> LogStore:
         try:
             receipts = server.state.receipts()

@@ -28,11 +28,11 @@ from sync.snapshot import SnapshotStore
 from sync.state import SyncState
 from sync.transport import HttpTransport, Request, Transport
 from terminal.clock import CLOCK_BEHIND_MAX_MS, Clock, moment
-from terminal.composition import LEDGER_KEY, open_keys
 from terminal.errors import TerminalError
 from terminal.home import Enrolment, Home
 from terminal.install import CA_KEYS, catalogue_of, named
 from terminal.journal import Journal
+from terminal.machine import LEDGER_KEY, open_keys
 from terminal.state import snapshot_age
 
 FREE_BYTES_MIN: Final = 200 << 20

@@ -21,7 +21,9 @@ from sync.transport import Request, Transport
 from sync.trust import begin
 from sync.uplink import check_answer
 from terminal.clock import Clock
-from terminal.composition import (
+from terminal.errors import EnrolmentRefused, NotEnrolled
+from terminal.home import Enrolment, Home, write_private
+from terminal.machine import (
     LEDGER_KEY,
     TRANSPORT_KEY,
     boot_facts,
@@ -29,8 +31,6 @@ from terminal.composition import (
     open_keys,
     software_version,
 )
-from terminal.errors import EnrolmentRefused, NotEnrolled
-from terminal.home import Enrolment, Home, write_private
 from terminal.wiping import CARD_KEY
 
 #: Genesis and boot: what an interrupted enrolment may leave behind.

@@ -25,9 +25,10 @@ from readers.virtual.card_box import BoxCard, demo_box
 from sync.roster import RosterEntry
 from sync.roster_build import build_roster
 from terminal.clock import ShiftedClock, SystemClock
-from terminal.composition import LEDGER_KEY, boot_facts, ledger_signer, open_terminal
+from terminal.composition import open_terminal
 from terminal.home import Enrolment, Home
 from terminal.install import red_card_schemes
+from terminal.machine import LEDGER_KEY, boot_facts, ledger_signer
 from terminal.presenting import Presented, present
 from terminal.roster import open_roster
 from terminal.service import TerminalService

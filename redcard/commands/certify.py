@@ -60,7 +60,7 @@ def certify(
     """
     from readers.certify import Course
     from readers.errors import ReaderMissing, ServiceMissing
-    from terminal.composition import software_version
+    from terminal.machine import software_version
 
     try:
         trial = _trial(session, reader, taps=taps, cards=cards, wait_ms=wait * 1_000)

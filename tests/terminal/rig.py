@@ -31,9 +31,10 @@ from readers.virtual.personalisation import Recipe
 from readers.virtual.unionpay import VirtualUnionPayCard, make_pan
 from terminal.answers import Phase, TapAnswer
 from terminal.clock import Clock
-from terminal.composition import boot_facts, ledger_signer, open_terminal
+from terminal.composition import open_terminal
 from terminal.flow import Probe, no_probe
 from terminal.home import Enrolment, Home
+from terminal.machine import boot_facts, ledger_signer
 from terminal.service import TerminalService
 from terminal.state import Installed, Listed
 from tests.terminal.clocks import HandClock
