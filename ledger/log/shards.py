@@ -163,7 +163,7 @@ def why_not_prune(
         head, follows = parse(split_note(note)[0]), succession(log)
     with LogReader.open(successor) as log:
         genesis = log.entry(0) or {}
-        if Path(path).samefile(successor) or not genesis.items() >= follows.items():
+        if not genesis.items() >= follows.items():
             reasons.append(f"{successor} does not follow it: it is not closed")
     receipts = [found for one in cosigned if (found := _receipt(one, cosigners)) is not None]
     covering = [one for one in receipts if one.checkpoint == head]

@@ -269,6 +269,40 @@ def test_heads_that_end_anywhere_are_compared(ledger: Path) -> None:
         bad = cosign(Checkpoint(ORIGIN, head.size, bytes(32)).sign([SIGNER]), SERVER, 7)
         ours, theirs = both_databases(ledger / "ledger.db", [*good, bad])
         assert entries_named(ours) == entries_named(theirs) == {(None, "cosigned")}
+        assert [fault.detail for fault in ours.faults] == [fault.detail for fault in theirs.faults]
+
+
+def test_a_head_that_the_server_did_not_sign_is_no_receipt(ledger: Path) -> None:
+    with LogReader.open(ledger / "ledger.db") as reader:
+        alone = reader.checkpoint()[1]
+    ours, theirs = both_databases(ledger / "ledger.db", [alone])
+    assert entries_named(ours) == entries_named(theirs) == {(None, "cosigned")}
+
+
+def test_the_tree_knows_the_place_of_an_entry(tmp_path: Path) -> None:
+    place = write(tmp_path / "out", [*begin(), stamped(3)])
+    assert entries_named(audit.verify_directory(place, tree=True)) == {(2, "order")}
+
+
+@pytest.mark.parametrize("count", [2_100, 2_099])
+def test_a_shift_adds_up_across_chunks_and_after_another(tmp_path: Path, count: int) -> None:
+    entries: list[Entry | bytes] = [*begin(), stamped(2, shift="a")]
+
+    def close(shift: str, redeemed: int) -> None:
+        stamps: Entry = {"seq": len(entries), "v": 1, "boot": BOOT.boot, "shift": shift}
+        entries.append({**closing(redeemed, 0), **stamps})
+
+    close("a", 1)
+    entries += [stamped(len(entries) + at, shift="b", mono_ms=9_500) for at in range(2_100)]
+    entries.append(stamped(len(entries), shift="a", mono_ms=9_500))
+    closed = len(entries)
+    stamps: Entry = {"mono_ms": 9_500, "v": 1, "boot": BOOT.boot}
+    entries.append({**closing(count, 0), **stamps, "seq": closed, "shift": "b"})
+    entries.append({**closing(1, 0), **stamps, "seq": closed + 1, "shift": "a"})
+    place = write(tmp_path / "out", entries)
+    ours, theirs = audit.verify_directory(place), verify.verify_directory(place)
+    expected = set() if count == 2_100 else {(closed, "totals")}
+    assert entries_named(ours) == entries_named(theirs) == expected
 
 
 def test_a_process_that_dies_leaves_its_chunks_to_the_others(

@@ -204,6 +204,11 @@ def _change_archive(given: dict[str, Any]) -> None:
     file.write_bytes(file.read_bytes().replace(b"M01", b"M02", 1))
 
 
+def _change_leaf(given: dict[str, Any]) -> None:
+    file = given["archive"] / "leaves"
+    file.write_bytes(bytes(32) + file.read_bytes()[32:])
+
+
 def _other_archive(given: dict[str, Any]) -> None:
     given["archive"] = given["archive"].with_name("other")
     with LogReader.open(given["successor"]) as reader:
@@ -225,6 +230,7 @@ def _grow(given: dict[str, Any]) -> None:
         (lambda given: given.update(successor=given["path"]), "is not closed"),
         (lambda given: given.update(archive=given["path"].parent / "none"), "cannot be read"),
         (_change_archive, "not a whole copy"),
+        (_change_leaf, "not a whole copy"),
         (_other_archive, "it holds 2 entries"),
         (lambda given: Path(f"{given['path']}-wal").write_bytes(b"x"), "not closed cleanly"),
         (_grow, "has not confirmed its last head, of 303"),
