@@ -332,6 +332,8 @@ cases = Table(
     Column("state", String(16), nullable=False),  # open, resolved (no longer flagged)
     _ms("first_ms"),
     _ms("opened_ms"),
+    # JSON object of what a signal saw; empty for a case that a judgement opened.
+    Column("details", Text, nullable=False, server_default=""),
     UniqueConstraint("key"),
 )
 
