@@ -10,6 +10,7 @@ import asyncio
 import json
 import tempfile
 from collections.abc import Callable, Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +23,7 @@ from server.database import Database
 from server.fleet import fleet
 from server.home import ServerHome
 from server.offers import OfferBook, Published
+from server.own_ledger import OwnLedger
 from server.publish import Repository
 from server.schema import settings
 from sync.admission import LedgerState
@@ -43,6 +45,7 @@ class BackOffice:
         self.now_ms = now_ms
         self.repository = Repository(home.path / "tuf", home.keys, now_ms)
         self.book = OfferBook()
+        self.own = OwnLedger(home, database, now_ms)
         self._publishing = asyncio.Lock()
 
     # Offers, venues, members: changed in the database, then published.
@@ -54,6 +57,8 @@ class BackOffice:
             for row in await fleet(connection):
                 if row["state"] == LedgerState.OK:
                     await self.grant_first_leases(connection, row["ledger"], row["terminal"])
+            for name in changed:
+                await self.own.record(connection, "offer", subject=name)
         await self.publish()
         return changed
 
@@ -61,6 +66,7 @@ class BackOffice:
         """Publishes the next version of one offer; see ``offers.change_offer``."""
         async with self.database.writing() as connection:
             version = await offers.change_offer(connection, name, changes, self.now_ms())
+            await self.own.record(connection, "offer", subject=name, version=version)
         await self.publish()
         return version
 
@@ -68,6 +74,7 @@ class BackOffice:
         """Takes a file of venues; see ``offers.import_venues``."""
         async with self.database.writing() as connection:
             count = await offers.import_venues(connection, data)
+            await self.own.record(connection, "venues", quantity=count)
         await self.publish()
         return count
 
@@ -77,6 +84,7 @@ class BackOffice:
         """Takes a file of cards and members; see ``members.import_members``."""
         async with self.database.writing() as connection:
             report = await members.import_members(connection, data, self.now_ms(), progress)
+            await self.own.record(connection, "members", subject=sha256(data).hexdigest())
         await self.publish_roster()
         return report
 
@@ -91,12 +99,14 @@ class BackOffice:
         """Gives a card another status; see ``members.set_card``."""
         async with self.database.writing() as connection:
             await members.set_card(connection, card, status, self.now_ms())
+            await self.own.record(connection, "card", card=card, status=status)
         await self.publish_roster()
 
     async def set_member(self, member: str, status: str) -> None:
         """Gives a member another status; see ``members.set_member``."""
         async with self.database.writing() as connection:
             await members.set_member(connection, member, status, self.now_ms())
+            await self.own.record(connection, "member", member=member, status=status)
         await self.publish_roster()
 
     async def publish(self) -> None:
@@ -177,7 +187,7 @@ class BackOffice:
         """Grants a lease; see ``leases.grant``."""
         async with self.database.writing() as connection:
             published = await self.book.read(connection)
-            return await leases.grant(
+            lease = await leases.grant(
                 connection,
                 self.database,
                 published,
@@ -186,11 +196,20 @@ class BackOffice:
                 units=units,
                 now_ms=self.now_ms(),
             )
+            if lease is not None:
+                await self.own.record(
+                    connection, "lease", subject=ledger, offer=offer, quantity=lease.units
+                )
+            return lease
 
     async def recall(self, ledger: str, offer: str) -> int:
         """Asks a terminal for its unused units; see ``leases.recall``."""
         async with self.database.writing() as connection:
-            return await leases.recall(connection, ledger=ledger, offer=offer, now_ms=self.now_ms())
+            asked = await leases.recall(
+                connection, ledger=ledger, offer=offer, now_ms=self.now_ms()
+            )
+            await self.own.record(connection, "recall", subject=ledger, offer=offer)
+            return asked
 
     async def cases(self) -> list[dict[str, Any]]:
         """Open cases by first event time, then reason."""

@@ -165,7 +165,7 @@ class ServerCore(BackOffice):
     ) -> Activation:
         """Makes a one-time code for a terminal; see ``enrolment.create_activation``."""
         async with self.database.writing() as connection:
-            return await enrolment.create_activation(
+            made = await enrolment.create_activation(
                 connection,
                 terminal=terminal,
                 name=name,
@@ -174,6 +174,8 @@ class ServerCore(BackOffice):
                 now_ms=self.now_ms(),
                 life_ms=life_ms,
             )
+            await self.own.record(connection, "activation", subject=terminal)
+            return made
 
     async def enrol(self, request: EnrolRequest) -> Enrolled:
         """Enrols the terminal that holds a code; see ``enrolment.enrol``.
@@ -199,7 +201,7 @@ class ServerCore(BackOffice):
     ) -> int:
         """Makes somebody a supervisor at a terminal, or withdraws; see ``supervisors.provide``."""
         async with self.database.writing() as connection:
-            return await supervisors.provide(
+            told = await supervisors.provide(
                 connection,
                 terminal=terminal,
                 supervisor=supervisor,
@@ -208,6 +210,10 @@ class ServerCore(BackOffice):
                 active=active,
                 now_ms=self.now_ms(),
             )
+            await self.own.record(
+                connection, "supervisor", subject=supervisor, terminal=terminal, active=int(active)
+            )
+            return told
 
     async def supervisors(self) -> list[dict[str, Any]]:
         """Who is a supervisor where."""
@@ -217,9 +223,11 @@ class ServerCore(BackOffice):
     async def revoke(self, ledger: str, reason: str) -> LedgerState:
         """Revokes a ledger or terminal; see ``enrolment.revoke``."""
         async with self.database.writing() as connection:
-            return await enrolment.revoke(
+            state = await enrolment.revoke(
                 connection, ledger=ledger, reason=reason, now_ms=self.now_ms()
             )
+            await self.own.record(connection, "revoke", subject=ledger, reason=reason)
+            return state
 
     async def origin_of(self, ledger: str) -> tuple[str, tuple[str, ...]]:
         """Origin and verifier keys of a ledger.

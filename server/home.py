@@ -35,6 +35,8 @@ CARD_KEY_BYTES: Final = 32
 WITNESS: Final = "witness"
 JUDGEMENTS: Final = "judgements"
 FEED: Final = "feed"
+#: The key of the server's own ledger, to which the acts of the back office are appended.
+OWN: Final = "own"
 #: The key to which terminals encrypt files.
 AGE: Final = "age"
 UNLOCK_FILE_VARIABLE: Final = "REDCARD_SERVER_PASSPHRASE_FILE"
@@ -99,7 +101,7 @@ class ServerHome:
         if not _passphrase_file(path).exists():
             write_private(path / "passphrase", secrets.token_urlsafe(32).encode("ascii"))
         keys = PassphraseKeyStore(path / "keys", passphrase_of(path), cost=cost)
-        for name in (WITNESS, JUDGEMENTS, FEED, *(key_name(role) for role in ONLINE_ROLES)):
+        for name in (WITNESS, JUDGEMENTS, FEED, OWN, *(key_name(role) for role in ONLINE_ROLES)):
             keys.generate(name, KeyKind.ED25519)
         keys.generate(AGE, KeyKind.X25519)
         write_private(
@@ -119,7 +121,10 @@ class ServerHome:
             StoreLocked: wrong passphrase.
         """
         configuration = read_configuration(path)
-        return cls(path, configuration, PassphraseKeyStore(path / "keys", passphrase_of(path)))
+        keys = PassphraseKeyStore(path / "keys", passphrase_of(path))
+        if OWN not in keys.names():  # a home of the time before the server had a ledger
+            keys.generate(OWN, KeyKind.ED25519)
+        return cls(path, configuration, keys)
 
     def signer(self, use: str) -> KeySigner:
         """One of the keys that sign for terminals: witness, judgements or feed."""
@@ -129,6 +134,15 @@ class ServerHome:
             self.keys.public_key(use),
             COSIGNATURE if use == WITNESS else 0x01,
         )
+
+    def origin(self, ledger: str) -> str:
+        """Identity of a ledger of this federation."""
+        return f"{self.configuration.domain}/redcard/{ledger}"
+
+    def own_signer(self, origin: str) -> KeySigner:
+        """The key that signs the heads of the server's own ledger."""
+        public = self.keys.public_key(OWN)
+        return KeySigner(origin, lambda message: self.keys.sign(OWN, message), public)
 
     def vkeys(self) -> dict[str, str]:
         """Verifier keys by use, for terminals."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from ledger.errors import LogFault
 from ledger.log.checkpoint import parse
 from ledger.log.disk import translate
 from ledger.log.merkle import leaf_hash
 from ledger.log.note import split_note
-from ledger.log.reading import READ_ENTRIES_MAX, StoredLog
+from ledger.log.reading import READ_ENTRIES_MAX
 
 ENTRIES: Final = "entries.jsonl"
 LEAVES: Final = "leaves"
@@ -50,8 +50,26 @@ message; the last 64 bytes of the base64 on the signature line are the Ed25519 s
 """
 
 
+class Exported(Protocol):
+    """What a log must tell to be written as files: a terminal's file, or a server's table."""
+
+    @property
+    def origin(self) -> str:
+        """Identity of the log."""
+
+    @property
+    def vkey(self) -> str:
+        """Verifier key of the log's own key."""
+
+    def checkpoint(self) -> tuple[int, bytes]:
+        """Size and note of the newest head."""
+
+    def entries(self, start: int, stop: int) -> Iterable[bytes]:
+        """Stored bytes of the entries ``[start, stop)``."""
+
+
 def export(
-    log: StoredLog,
+    log: Exported,
     directory: str | Path,
     cosigned: Sequence[bytes],
     vkeys: Sequence[str],
@@ -106,7 +124,7 @@ def split_cosignatures(data: bytes) -> list[bytes]:
 
 
 def _write_entries(
-    log: StoredLog, place: Path, size: int, progress: Callable[[int, int], None] | None
+    log: Exported, place: Path, size: int, progress: Callable[[int, int], None] | None
 ) -> None:
     with (place / ENTRIES).open("xb") as entries, (place / LEAVES).open("xb") as leaves:
         for start in range(0, size, READ_ENTRIES_MAX):
