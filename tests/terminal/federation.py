@@ -21,6 +21,7 @@ from server.app import create_app
 from server.card_list import Membership
 from server.core import ServerCore
 from server.home import Configuration, ServerHome
+from sync.errors import Unreachable
 from sync.transport import MemoryTransport, Request, Response
 from terminal.clock import Clock
 from tests.terminal.rig import DOMAIN, OFFERS, VENUES
@@ -50,6 +51,10 @@ class Federation:
 
     def __init__(self, path: Path, clock: Clock) -> None:
         self._loop = asyncio.new_event_loop()
+        #: Questions under way: a terminal that gave one up has left its thread behind.
+        self._answering = 0
+        self._quiet = threading.Condition()
+        self._closed = False
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._thread.start()
         self.clock = clock
@@ -95,9 +100,21 @@ class Federation:
             headers = {name.lower(): value for name, value in answer.headers.items()}
             return Response(answer.status_code, headers, answer.content)
 
-        return self.run(send())
+        with self._quiet:
+            if self._closed:
+                raise Unreachable("the server is gone")
+            self._answering += 1
+        try:
+            return self.run(send())
+        finally:
+            with self._quiet:
+                self._answering -= 1
+                self._quiet.notify_all()
 
     def close(self) -> None:
+        with self._quiet:
+            self._closed = True
+            assert self._quiet.wait_for(lambda: not self._answering, 30)
         self.run(self.core.close())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
