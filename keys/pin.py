@@ -38,10 +38,15 @@ def pin_verifier(pin: str) -> str:
     Raises:
         SecretInvalid: not 4 to 12 digits.
     """
-    from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
-
     if not _PIN.match(pin):
         raise SecretInvalid(f"a PIN is {PIN_DIGITS_MIN} to {PIN_DIGITS_MAX} digits")
+    return secret_verifier(pin)
+
+
+def secret_verifier(secret: str) -> str:
+    """Makes the verifier of any secret that a person types, in the PHC string format."""
+    from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
+
     kdf = Argon2id(
         salt=os.urandom(_SALT_BYTES),
         length=_VERIFIER_BYTES,
@@ -49,7 +54,7 @@ def pin_verifier(pin: str) -> str:
         lanes=LANES,
         memory_cost=MEMORY_KIB,
     )
-    return str(kdf.derive_phc_encoded(pin.encode("ascii")))
+    return str(kdf.derive_phc_encoded(secret.encode("utf-8")))
 
 
 def check_verifier(verifier: str) -> None:
@@ -70,12 +75,17 @@ def check_verifier(verifier: str) -> None:
 
 def pin_matches(verifier: str, pin: str) -> bool:
     """Whether a PIN is the one of a verifier; a malformed one of either matches nothing."""
+    return secret_matches(verifier, pin)
+
+
+def secret_matches(verifier: str, secret: str) -> bool:
+    """Whether a secret is the one of a verifier; a malformed verifier matches nothing."""
     from cryptography.exceptions import InvalidKey
     from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
     try:
         check_verifier(verifier)
-        Argon2id.verify_phc_encoded(pin.encode("ascii", "replace"), verifier)
+        Argon2id.verify_phc_encoded(secret.encode("utf-8", "replace"), verifier)
     except (SecretInvalid, InvalidKey, ValueError):
         return False
     return True

@@ -48,6 +48,11 @@ class Membership:
         tags: of the member.
         last4: last digits of the card, kept at the server only; empty if not given.
         member_status: whether the member may use offers.
+        year: membership year for which the member is registered (会籍年度), 0 if not told.
+        expires: ``yyyy-mm``, the last month of the card's life, empty if not told; the card's own,
+            which has nothing to do with the membership year.
+        issued: ``yyyy-mm-dd``, empty if not told.
+        replaced_by: card hash of the card that took this one's place, or empty.
     """
 
     card: str
@@ -58,6 +63,10 @@ class Membership:
     tags: frozenset[str] = frozenset()
     last4: str = ""
     member_status: MemberStatus = MemberStatus.ACTIVE
+    year: int = 0
+    expires: str = ""
+    issued: str = ""
+    replaced_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)

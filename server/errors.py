@@ -11,6 +11,8 @@ ServerError
 ├── RequestUnauthentic      a terminal's signed request does not verify or is too old
 ├── ImportRefused           a file was refused whole; carries the line
 ├── PublicationRefused      offers or keys that may not be published
+├── NotAllowed              a person has not the right to do or see this
+├── PersonUnknown           no person of this sign-in name
 └── HomeInvalid             the server's folder or configuration is incomplete
 """
 
@@ -88,6 +90,14 @@ class ImportRefused(ServerError):
 
 class PublicationRefused(ServerError):
     """Offers or keys that may not be published; the former publication stays in force."""
+
+
+class NotAllowed(ServerError):
+    """A person has not the right to do or see this; nothing was done."""
+
+
+class PersonUnknown(ServerError):
+    """No person of this sign-in name."""
 
 
 class HomeInvalid(ServerError):

@@ -158,6 +158,10 @@ class ServerHome:
         """Opens what was encrypted to the server."""
         return self.keys.decrypt(AGE, blob)
 
+    def encrypt(self, secret: bytes) -> bytes:
+        """Seals what only the server may read again."""
+        return _encrypt(secret, self.recipient)
+
     def card_key_for(self, recipient: str) -> bytes:
         """The card key encrypted to a terminal; it is in the clear only inside this call."""
         return _encrypt(self.decrypt(self._card_key()), recipient)

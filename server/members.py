@@ -88,6 +88,9 @@ def _card_row(row: Membership, now_ms: int) -> dict[str, Any]:
         "status": row.status.value,
         "member": row.member,
         "last4": row.last4,
+        "expires": row.expires,
+        "issued": row.issued,
+        "replaced_by": row.replaced_by,
     }
 
 
@@ -99,6 +102,7 @@ def _member_row(row: Membership, now_ms: int) -> dict[str, Any]:
         "district": row.district,
         "street": row.street,
         "tags": " ".join(sorted(row.tags)),
+        "year": row.year,
     }
 
 
@@ -198,4 +202,8 @@ def _current(card: Any, member: Any) -> Membership:
         tags=frozenset(member.tags.split()) if member else frozenset(),
         last4=card.last4,
         member_status=MemberStatus(member.status) if member else MemberStatus.ACTIVE,
+        year=member.year if member else 0,
+        expires=card.expires,
+        issued=card.issued,
+        replaced_by=card.replaced_by,
     )

@@ -161,6 +161,7 @@ members = Table(
     Column("district", Text, nullable=False),
     Column("street", Text, nullable=False),
     Column("tags", Text, nullable=False),  # sorted, joined by spaces
+    Column("year", Integer, nullable=False, server_default="0"),  # of membership; 0: not told
     PrimaryKeyConstraint("member", "from_ms"),
     **_KEYED,
 )
@@ -173,6 +174,9 @@ cards = Table(
     Column("status", String(16), nullable=False),
     Column("member", String(16), nullable=False, index=True),
     Column("last4", String(4), nullable=False),
+    Column("expires", String(7), nullable=False, server_default=""),  # yyyy-mm, its last month
+    Column("issued", String(10), nullable=False, server_default=""),  # yyyy-mm-dd
+    Column("replaced_by", String(26), nullable=False, server_default=""),
     PrimaryKeyConstraint("card", "from_ms"),
     **_KEYED,
 )
@@ -198,6 +202,10 @@ activations = Table(
     _ms("expires_ms"),
     _ms("used_ms", nullable=True),
     Column("ledger", String(26), nullable=False, default=""),
+    # Where a person must approve the key that asks: who asked, and when it was approved.
+    Column("approval", Boolean, nullable=False, server_default="0"),
+    Column("asked_key", LargeBinary),
+    _ms("approved_ms", nullable=True),
 )
 
 leases = Table(
