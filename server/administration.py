@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from server.core import ServerCore
 from server.errors import DatabaseFault, ImportRefused, ServerError
+from server.signals.signal import explain
 
 Arguments = Mapping[str, Any]
 Act = Callable[[ServerCore, Arguments], Awaitable[Any]]
@@ -132,7 +133,17 @@ async def _report(core: ServerCore, arguments: Arguments) -> Any:
 
 async def _cases(core: ServerCore, _arguments: Arguments) -> Any:
     await core.judge()
-    return {"cases": await core.cases()}
+    found = await core.cases()
+    for one in found:
+        words = explain(one["reason"], one.get("details", {}))
+        if words is not None:
+            one["explained"] = {"zh": words[0], "en": words[1]}
+    return {"cases": found}
+
+
+async def _signals(core: ServerCore, arguments: Arguments) -> Any:
+    await core.judge()
+    return asdict(await core.scan_signals([int(day) for day in arguments.get("days", ())]))
 
 
 async def _rebuild(core: ServerCore, _arguments: Arguments) -> Any:
@@ -172,6 +183,7 @@ ACTS: Final[Mapping[str, Act]] = {
     "recall": _recall,
     "report": _report,
     "cases": _cases,
+    "signals": _signals,
     "rebuild": _rebuild,
     "import_batches": _import_batches,
 }

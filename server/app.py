@@ -36,6 +36,7 @@ from server.errors import (
 from server.home import write_private
 from server.ingest import RETRY_AFTER_S
 from server.pages.overview import mount_pages
+from server.signals.watch import watch_forever
 from sync.errors import SyncError
 from sync.protocol import PROBLEM_MEDIA_TYPE, TIME_HEADER, TUF_PATH, Problem, encode_problem
 
@@ -55,9 +56,15 @@ def create_app(core: ServerCore, *, token: str = "", judging: bool = True) -> Fa
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        watching = None
         if judging:
             core.start_judging()
+            watching = asyncio.create_task(watch_forever(core))
         yield
+        if watching is not None:
+            watching.cancel()
+            with suppress(asyncio.CancelledError):
+                await watching
         await core.stop_judging()
 
     app = FastAPI(

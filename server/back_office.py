@@ -20,12 +20,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from server import card_list, leases, members, offers, reports, stock
 from server.casebook import open_cases
 from server.database import Database
+from server.desk import Desk
 from server.fleet import fleet
 from server.home import ServerHome
+from server.identity_map import IdentityMap
 from server.offers import OfferBook, Published
 from server.own_ledger import OwnLedger
+from server.people import People
 from server.publish import Repository
 from server.schema import settings
+from server.sign_in import Door
+from server.signals.scan import SIGNALS_LOCK, Scan, scan, touched_days
 from sync.admission import LedgerState
 from sync.roster_build import build_roster
 
@@ -46,6 +51,10 @@ class BackOffice:
         self.repository = Repository(home.path / "tuf", home.keys, now_ms)
         self.book = OfferBook()
         self.own = OwnLedger(home, database, now_ms)
+        desk = Desk(home, database, now_ms, self.book, self.own)
+        self.people = People(desk)
+        self.door = Door(desk)
+        self.identities = IdentityMap(desk)
         self._publishing = asyncio.Lock()
 
     # Offers, venues, members: changed in the database, then published.
@@ -215,6 +224,20 @@ class BackOffice:
         """Open cases by first event time, then reason."""
         async with self.database.reading() as connection:
             return await open_cases(connection)
+
+    async def scan_signals(self, days: Sequence[int] = ()) -> Scan:
+        """Looks at days with every signal and keeps their cases; see ``signals.scan``.
+
+        Without days, at those of which something came since the last look. Looks at nothing while
+        another server process is at it.
+        """
+        async with self.database.writing() as connection:
+            if not await self.database.exclusive(connection, SIGNALS_LOCK):
+                return Scan((), 0, {}, 0, 0)
+            published = await self.book.read(connection)
+            now_ms = self.now_ms()
+            touched = days or await touched_days(connection, now_ms)
+            return await scan(connection, published, touched, now_ms)
 
     async def ledgers(self) -> list[dict[str, Any]]:
         """Every ledger: terminal, state, size, last seen, judgements to come."""

@@ -126,5 +126,6 @@ async def open_cases(connection: AsyncConnection) -> list[dict[str, Any]]:
             "first_ms": row.first_ms,
             "opened_ms": row.opened_ms,
         }
+        | ({"details": json.loads(row.details)} if row.details else {})
         for row in await connection.execute(statement)
     ]

@@ -13,6 +13,7 @@ import click
 from redcard.cli import pass_session, shared_options
 from redcard.commands.at_server import DEFAULT_HOME, ask_server, clock_at, send_file
 from redcard.commands.card_list import hash_cards
+from redcard.commands.signals import signals, what_of
 from redcard.commands.supervisors import supervisor
 from redcard.console import EXIT_DONE, Session, emit, note, table
 from redcard.errors import AnswerIsNo, UsageInvalid
@@ -27,6 +28,7 @@ def server() -> None:
 
 
 server.add_command(hash_cards)
+server.add_command(signals)
 
 
 @server.command()
@@ -324,8 +326,8 @@ def report(session: Session, month: str, as_csv_: bool) -> int:
 def cases(session: Session) -> int:
     """Open cases: what the judge flagged for a person to look at."""
     answer = ask_server(session, "cases")
-    rows = [[case["reason"], " ".join(case["nonces"])] for case in answer["cases"]]
-    emit(session, answer, table("", ["reason", "nonces"], rows))
+    rows = [[case["reason"], what_of(session, case)] for case in answer["cases"]]
+    emit(session, answer, table("", ["reason", "what"], rows))
     return EXIT_DONE
 
 
