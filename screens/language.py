@@ -1,7 +1,8 @@
 """Chinese first, then English: wording by gettext, dates, numbers and money by locale.
 
-The source language of the code is English; ``locale/zh_CN/LC_MESSAGES/redcard.po`` holds the
-Chinese. The catalogue is read from its source file, so a fresh checkout needs no compile step.
+The source language of the code is English; ``locale/zh_CN/LC_MESSAGES`` holds the Chinese, one file
+for the terminal's pages and receipts and one for the server's pages. The catalogues are read from
+their source files, so a fresh checkout needs no compile step.
 Times are integers, milliseconds since the Unix epoch UTC, shown in the venue's time zone.
 """
 
@@ -20,7 +21,9 @@ from screens.errors import CatalogueBroken
 
 VENUE_ZONE = "Asia/Shanghai"
 FEN_PER_YUAN = 100
-_CATALOGUE = "locale/{folder}/LC_MESSAGES/redcard.po"
+_CATALOGUE = "locale/{folder}/LC_MESSAGES/{domain}.po"
+#: Catalogues; where two hold the same message, the first one's wording is used.
+DOMAINS = ("redcard", "office")
 _WEEKDAYS_ZH = "一二三四五六日"
 
 
@@ -74,14 +77,21 @@ def negotiate(chosen: str | None, accept_language: str | None = None) -> Languag
     return best
 
 
-def _read_catalogue(folder: str) -> stdlib_gettext.NullTranslations:
+def _read_catalogues(folder: str) -> stdlib_gettext.NullTranslations:
+    first, *others = (_read_catalogue(folder, domain) for domain in DOMAINS)
+    for other in others:
+        first.add_fallback(other)
+    return first
+
+
+def _read_catalogue(folder: str, domain: str) -> stdlib_gettext.NullTranslations:
     from babel.messages.mofile import write_mo
     from babel.messages.pofile import PoFileError, read_po
 
-    path = files("screens").joinpath(_CATALOGUE.format(folder=folder))
+    path = files("screens").joinpath(_CATALOGUE.format(folder=folder, domain=domain))
     try:
         source = BytesIO(path.read_bytes())
-        catalogue = read_po(source, locale=folder, domain="redcard", abort_invalid=True)
+        catalogue = read_po(source, locale=folder, domain=domain, abort_invalid=True)
     except (OSError, PoFileError, ValueError) as fault:
         raise CatalogueBroken(f"{path}: cannot be read: {fault}; reinstall redcard") from fault
     compiled = BytesIO()
@@ -103,7 +113,7 @@ class Wording:
         self._translations = (
             stdlib_gettext.NullTranslations()
             if language is Language.EN
-            else _read_catalogue(language.locale)
+            else _read_catalogues(language.locale)
         )
         self.gettext: Callable[[str], str] = self._translations.gettext
         self.ngettext: Callable[[str, str, int], str] = self._translations.ngettext
