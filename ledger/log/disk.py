@@ -16,6 +16,10 @@ from ledger.errors import LogCorrupt, LogFault, LogFull, LogLocked
 RESERVE_BYTES: Final = 2 << 20
 #: Below this much free space only entries that finish something are taken.
 FREE_BYTES_MIN: Final = 1 << 20
+#: What one commit may take from the disk, write-ahead log and all, generously.
+COMMIT_BYTES_MAX: Final = 4 << 20
+#: Commits after which the disk is asked again for its free space, however much there was.
+UNASKED_COMMITS_MAX: Final = 64
 _COMMAND_CHARS_MAX: Final = 200
 _PIECE_BYTES: Final = 1 << 20
 
@@ -76,6 +80,7 @@ class Reserve:
         self._directory = path.parent
         self._place = path.with_name(path.name + ".reserve")
         self._bytes = reserve_bytes
+        self._unasked = 0
 
     def free_bytes(self) -> int:
         """Free space of the disk for this user, in bytes."""
@@ -83,8 +88,18 @@ class Reserve:
         return facts.f_bavail * facts.f_frsize
 
     def is_low(self) -> bool:
-        """Whether only entries that finish something still fit."""
-        return self.free_bytes() < min(FREE_BYTES_MIN, self._bytes)
+        """Whether only entries that finish something still fit.
+
+        To be asked before each commit. The disk is asked only when so many commits may have used
+        up what was free; if some other program fills it meanwhile, SQLite says so, and the reserve
+        is still there.
+        """
+        if self._unasked:
+            self._unasked -= 1
+            return False
+        spare = self.free_bytes() - min(FREE_BYTES_MIN, self._bytes)
+        self._unasked = min(max(spare, 0) // COMMIT_BYTES_MAX, UNASKED_COMMITS_MAX)
+        return spare < 0
 
     def release(self) -> None:
         """Gives the blocks back to the disk."""

@@ -31,6 +31,16 @@ def node_hash(left: bytes, right: bytes) -> bytes:
     return sha256(b"\x01" + left + right).digest()
 
 
+def join(nodes: Sequence[bytes]) -> bytes:
+    """Root over complete subtrees that follow each other, each smaller than the one before it."""
+    if not nodes:
+        return EMPTY_ROOT
+    root = nodes[-1]
+    for node in nodes[-2::-1]:
+        root = sha256(b"\x01" + node + root).digest()
+    return root
+
+
 @dataclass(frozen=True, slots=True)
 class Frontier:
     """The right edge of a tree: all that is needed to append and to compute the root.
@@ -61,12 +71,7 @@ class Frontier:
 
     def root(self) -> bytes:
         """Merkle tree hash of all leaves, 32 bytes."""
-        if not self.nodes:
-            return EMPTY_ROOT
-        root = self.nodes[-1]
-        for node in reversed(self.nodes[:-1]):
-            root = sha256(b"\x01" + node + root).digest()
-        return root
+        return join(self.nodes)
 
     def to_bytes(self) -> bytes:
         """Size as 8 big-endian bytes, then the hashes."""

@@ -254,7 +254,7 @@ def sign_note(text: str, signers: Iterable[Signer]) -> bytes:
     Raises:
         NoteInvalid: the text or a signer cannot be used for a note.
     """
-    message = _check_text(text)
+    message = check_text(text)
     lines = []
     for signer in signers:
         if signer.note_type == COSIGNATURE:
@@ -281,7 +281,7 @@ def split_note(data: bytes) -> tuple[str, tuple[Signature, ...]]:
     if at < 0:
         raise NoteInvalid("a note has an empty line between text and signatures")
     text, block = whole[: at + 1], whole[at + 2 :]
-    _check_text(text)
+    check_text(text)
     if not block.endswith("\n"):
         raise NoteInvalid("a note ends with a signature line and a newline")
     lines = block[:-1].split("\n")
@@ -314,7 +314,8 @@ def open_note(data: bytes, verifiers: Sequence[Verifier]) -> OpenedNote:
     return OpenedNote(text, tuple(verified), signatures)
 
 
-def _check_text(text: str) -> bytes:
+def check_text(text: str) -> bytes:
+    """The bytes of a note's text; raises NoteInvalid if it cannot be one."""
     if not text.endswith("\n"):
         raise NoteInvalid("the text of a note ends with a newline")
     if _CONTROL.search(text):

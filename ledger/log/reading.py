@@ -63,10 +63,10 @@ def nonce_key(nonce: str) -> int:
     The hash of the nonce, and for a ULID its 48 bits of time before 15 bits of that, so that the
     index grows at its end and stays small.
     """
-    number = int.from_bytes(sha256(nonce.encode()).digest()[:8], "big", signed=True)
+    digest = sha256(nonce.encode()).digest()
     if _ULID.match(nonce):
-        return int(nonce[:10].translate(_DIGITS), 32) << 15 | number >> 49 & 0x7FFF
-    return number
+        return int(nonce[:10].translate(_DIGITS), 32) << 15 | digest[0] << 7 | digest[1] >> 1
+    return int.from_bytes(digest[:8], "big", signed=True)
 
 
 class StoredLog:

@@ -9,17 +9,20 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple, TypeAlias
 
 from ledger.entry import Entry, Kind, Value
 from ledger.errors import LogCorrupt, LogFault, LogRolledBack, NotCanonical, NoteInvalid
 from ledger.log import canonical, checkpoint, schema
 from ledger.log.merkle import EMPTY_FRONTIER, HASH_BYTES, Frontier, leaf_hash
 from ledger.log.note import Ed25519Verifier, Signer, Verifier, split_note
-from ledger.log.reading import StoredLog, nonce_key
+from ledger.log.reading import StoredLog
 
 #: Entries re-read at every start, at most, counted back from the newest.
 TAIL_ENTRIES_MAX: Final = 10_000
+
+#: Nonces and seqs of the newest entries, those after the last complete tile: not indexed yet.
+Nonces: TypeAlias = list[tuple[str, int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +59,7 @@ class BootFacts:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(NamedTuple):
     """Where a log stands: all that the next append needs to know.
 
     Attributes:
@@ -67,7 +69,6 @@ class Head:
         anchor_bytes: bytes of the entries after the anchor, one newline each.
         boot: boot of the newest entry.
         mono_ms: boot-time clock of the newest entry.
-        nonces: key and seq of the nonces of the tail, not indexed yet.
     """
 
     tiles: Frontier = EMPTY_FRONTIER
@@ -76,7 +77,6 @@ class Head:
     anchor_bytes: int = 0
     boot: str = ""
     mono_ms: int = 0
-    nonces: tuple[tuple[int, int], ...] = ()
 
     @property
     def size(self) -> int:
@@ -108,7 +108,7 @@ def recover(
     signer: Signer,
     cosigned: Sequence[bytes],
     cosigners: Sequence[Verifier] = (),
-) -> tuple[Head, int]:
+) -> tuple[Head, Nonces, int]:
     """Checks a log and says where it stands. Reads only.
 
     Args:
@@ -119,7 +119,8 @@ def recover(
         cosigners: the server's keys; if given, every cosigned note must verify against one.
 
     Returns:
-        The head, and the largest size that the server has cosigned (0 if none).
+        The head, the nonces not indexed yet, and the largest size that the server has cosigned (0
+        if none).
 
     Raises:
         LogCorrupt: bytes, tree or signature do not agree; the message names the entry.
@@ -140,7 +141,7 @@ def recover(
             f" {size}; the disk was restored or replaced; take no redemptions and call the"
             " federation for a new ledger"
         )
-    head = _rebuild(log, connection, size, max(acknowledged, size - TAIL_ENTRIES_MAX))
+    head, nonces = _rebuild(log, connection, size, max(acknowledged, size - TAIL_ENTRIES_MAX))
     if head.frontier.root() != root:
         raise LogCorrupt(
             f"{log.path}: the {size} entries do not add up to the root that was signed;"
@@ -152,7 +153,7 @@ def recover(
                 f"{log.path}: the first {receipt.size} entries differ from what the server holds;"
                 " two machines write one ledger; take no redemptions and call the federation"
             )
-    return head, acknowledged
+    return head, nonces, acknowledged
 
 
 def _signed_head(log: StoredLog, signer: Signer) -> tuple[int, bytes]:
@@ -182,7 +183,9 @@ def _receipt(note: bytes, log: StoredLog, cosigners: Sequence[Verifier]) -> chec
     return receipt
 
 
-def _rebuild(log: StoredLog, connection: sqlite3.Connection, size: int, unchecked: int) -> Head:
+def _rebuild(
+    log: StoredLog, connection: sqlite3.Connection, size: int, unchecked: int
+) -> tuple[Head, Nonces]:
     """Reads the tail, checks it against its stored hashes, and builds the frontier."""
     (last,) = connection.execute("SELECT max(seq) FROM entry").fetchone()
     if last is None or last + 1 != size:
@@ -206,7 +209,7 @@ def _rebuild(log: StoredLog, connection: sqlite3.Connection, size: int, unchecke
     tail = EMPTY_FRONTIER.extend(_leaves(log, whole * schema.TILE_ENTRIES, size))
     newest = log.entry(size - 1) or {}
     nonces = [
-        (nonce_key(str(fields["nonce"])), seq)
+        (str(fields["nonce"]), seq)
         for seq in range(whole * schema.TILE_ENTRIES, size)
         if "nonce" in (fields := log.entry(seq) or {})
     ]
@@ -216,15 +219,15 @@ def _rebuild(log: StoredLog, connection: sqlite3.Connection, size: int, unchecke
         "SELECT coalesce(sum(length(CAST(entry AS BLOB)) + 1), 0) FROM entry WHERE seq >= ?",
         (anchor,),
     )
-    return Head(
+    head = Head(
         tiles=tiles,
         tail=tail,
         anchor=anchor,
         anchor_bytes=anchored.fetchone()[0],
         boot=str(newest.get("boot")),
         mono_ms=int(str(newest.get("mono_ms", 0))),
-        nonces=tuple(nonces),
     )
+    return head, nonces
 
 
 def _leaves(log: StoredLog, start: int, stop: int) -> list[bytes]:

@@ -15,49 +15,29 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Self, TypeAlias
+from typing import Any, Final, Self
 
 from ledger.entry import Entry, Kind
 from ledger.errors import LogFault, LogFull, LogPoisoned
-from ledger.log import schema
-from ledger.log.checkpoint import Checkpoint
+from ledger.log import commit, schema
+from ledger.log.checkpoint import HeadSigner
+from ledger.log.commit import Commit
 from ledger.log.disk import RESERVE_BYTES, Reserve, WriterLock, rewrite, sync_directory, translate
-from ledger.log.merkle import Frontier
+from ledger.log.merkle import join
 from ledger.log.note import Signer, Verifier, vkey
-from ledger.log.reading import BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, StoredLog, nonce_key
-from ledger.log.recovery import BootFacts, Head, recover
-from ledger.log.stamping import Row, stamp
+from ledger.log.reading import BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, StoredLog
+from ledger.log.recovery import BootFacts, Head, Nonces, recover
+from ledger.log.stamping import stamp
 
 __all__ = ["BootFacts", "Commit", "LogStore"]
 
-#: Keys and seqs of nonces.
-Nonces: TypeAlias = tuple[tuple[int, int], ...]
 #: Pages of the write-ahead log after which it is copied into the main file.
-WAL_PAGES_MAX: Final = 1_000
+WAL_PAGES_MAX: Final = 2_000
 #: Kinds that finish something and may use the reserve of a full disk.
 _FINISHING: Final = frozenset(
     {Kind.CLOSE, Kind.LEASE_CLOSE, Kind.VOID, Kind.CLOCK, Kind.FAULT, Kind.BOOT, Kind.KEYROT}
 )
-_INSERT: Final = "INSERT INTO entry (seq, entry, leaf, refers) VALUES (?, ?, ?, ?)"
-
-
-@dataclass(frozen=True, slots=True)
-class Commit:
-    """What one append made durable.
-
-    Attributes:
-        first_seq: seq of its first entry; the others follow without a gap.
-        size: number of entries of the log now.
-        root: Merkle root over them.
-        checkpoint: the signed checkpoint, a whole note.
-    """
-
-    first_seq: int
-    size: int
-    root: bytes
-    checkpoint: bytes
 
 
 class LogStore(StoredLog):
@@ -77,6 +57,8 @@ class LogStore(StoredLog):
         self._lock = lock
         self._reserve = reserve
         self._head = Head()
+        self._nonces: Nonces = []
+        self._signs: HeadSigner | None = None
         self._boot = ""
         self._unknown: str | None = None
         self._closed = False
@@ -112,6 +94,7 @@ class LogStore(StoredLog):
         with self._or_abandon():
             schema.migrate(self._connection, self.path)
             self._refuse_second()
+            commit.prepare(self._connection)
             self._origin, self._boot = origin, boot.boot
             key = vkey(origin, signer.public_key, signer.note_type)
             first: Entry = {
@@ -160,13 +143,16 @@ class LogStore(StoredLog):
         with self._or_abandon():
             self._origin = schema.check(self._connection, self.path)
             schema.migrate(self._connection, self.path)
-            self._head, acknowledged = recover(self, self._connection, signer, cosigned, cosigners)
+            self._head, self._nonces, acknowledged = recover(
+                self, self._connection, signer, cosigned, cosigners
+            )
             if self._reserve is not None and self._reserve.is_low():
                 self._reserve.release()
             # A commit whose flush failed may sit in the page cache alone, and was just read.
             if self._reserve is not None:
                 rewrite(Path(f"{path}-wal"))
             self._copy_wal("TRUNCATE")
+            commit.prepare(self._connection)
             self._boot = boot.boot
             if self._head.boot != boot.boot:
                 self._commit([boot.entry(acknowledged)])
@@ -190,12 +176,11 @@ class LogStore(StoredLog):
         return self._head.frontier.root()
 
     def _not_indexed(self, nonce: str) -> list[tuple[Any, ...]]:
-        key = nonce_key(nonce)
         statement = "SELECT seq, entry FROM entry WHERE seq = ?"
         return [
             row
-            for known, seq in self._head.nonces
-            if known == key
+            for known, seq in tuple(self._nonces)
+            if known == nonce
             for row in self._all(statement, seq)
         ]
 
@@ -299,69 +284,57 @@ class LogStore(StoredLog):
         stamped = stamp(entries, head, self._boot)
         tiles, tail, complete = head.extend(stamped.leaves)
         size = head.size + len(stamped.rows)
-        root = Frontier(size, tiles.nodes + tail.nodes).root()
-        try:
-            note = Checkpoint(self._origin, size, root).sign([self._signer])
-        except Exception as error:
-            raise LogFault(
-                f"{self.path}: the ledger's key does not sign ({error}); nothing was recorded"
-            ) from error
+        root = join(tiles.nodes + tail.nodes)
+        note = self._sign(size, root)
         # The head's checkpoint is replaced in place until one must stay, so that every batch of
         # BATCH_ENTRIES_MAX entries and BATCH_BYTES_MAX bytes can end at a stored checkpoint.
         anchor, since = head.anchor, head.anchor_bytes + stamped.total_bytes
         stays = size - anchor > BATCH_ENTRIES_MAX or since > BATCH_BYTES_MAX
         if stays:
             anchor, since = head.size, stamped.total_bytes
-        nonces = (*head.nonces, *stamped.nonces)
         try:
-            self._connection.execute("BEGIN IMMEDIATE")
-            if identity is not None:
-                self._connection.execute("INSERT INTO log (origin, vkey) VALUES (?, ?)", identity)
-            self._insert(stamped.rows)
-            if complete:
-                nonces = self._complete(complete, tiles.size, nonces)
-            self._replace_head(size, note.decode(), in_place=not stays)
-            self._connection.execute("COMMIT")
+            if complete or stays or identity is not None or len(stamped.rows) > 1:
+                self._connection.execute("BEGIN IMMEDIATE")
+                if identity is not None:
+                    commit.write_identity(self._connection, *identity)
+                commit.write_rows(self._connection, stamped.rows)
+                commit.write_tiles(
+                    self._connection,
+                    head.tiles.size,
+                    complete,
+                    (*self._nonces, *stamped.nonces) if complete else (),
+                )
+                commit.write_head(
+                    self._connection, size, note, instead_of=0 if stays else head.size
+                )
+                self._connection.execute("COMMIT")
+            else:
+                commit.write_one(self._connection, stamped.rows[0], size, note)
         except (sqlite3.Error, OSError) as error:
             self._unknown = str(error)
             raise translate(error, self.path) from error
         except BaseException:
             self._unknown = "interrupted while writing"
             raise
-        self._head = Head(tiles, tail, anchor, since, self._boot, stamped.mono_ms, nonces)
+        self._head = Head(tiles, tail, anchor, since, self._boot, stamped.mono_ms)
+        self._nonces += stamped.nonces
+        if complete:
+            indexed = tiles.size * schema.TILE_ENTRIES
+            self._nonces = [one for one in self._nonces if one[1] >= indexed]
         self._wal_pages += 3 + stamped.total_bytes // 1024
         if self._wal_pages > WAL_PAGES_MAX:
             self._tidy()
         return Commit(head.size, size, root, note)
 
-    def _insert(self, rows: Sequence[Row]) -> None:
-        if len(rows) == 1:
-            self._connection.execute(_INSERT, rows[0])
-        else:
-            self._connection.executemany(_INSERT, rows)
-
-    def _complete(self, hashes: Sequence[bytes], tiles: int, nonces: Nonces) -> Nonces:
-        """Writes what is stored once a tile; returns the nonces after the last complete tile."""
-        self._connection.executemany(
-            "INSERT INTO tile (tile, hash) VALUES (?, ?)", enumerate(hashes, tiles - len(hashes))
-        )
-        stop = tiles * schema.TILE_ENTRIES
-        self._connection.executemany(
-            "INSERT INTO nonce (key, seq) VALUES (?, ?)",
-            sorted(one for one in nonces if one[1] < stop),
-        )
-        return tuple(one for one in nonces if one[1] >= stop)
-
-    def _replace_head(self, size: int, note: str, *, in_place: bool) -> None:
-        before = self._head.size
-        if in_place and before:
-            self._connection.execute(
-                "UPDATE checkpoint SET size = ?, note = ? WHERE size = ?", (size, note, before)
-            )
-        else:
-            self._connection.execute(
-                "INSERT INTO checkpoint (size, note) VALUES (?, ?)", (size, note)
-            )
+    def _sign(self, size: int, root: bytes) -> bytes:
+        try:
+            if self._signs is None:
+                self._signs = HeadSigner(self._origin, self._signer)
+            return self._signs.sign(size, root)
+        except Exception as error:
+            raise LogFault(
+                f"{self.path}: the ledger's key does not sign ({error}); nothing was recorded"
+            ) from error
 
     def _tidy(self) -> None:
         """Copies the write-ahead log; a failure here leaves the entries durable but stops more."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import tempfile
 import time
@@ -12,17 +11,13 @@ from pathlib import Path
 from typing import Final, Literal
 
 from ledger import verify
-from ledger.entry import Entry
 from ledger.log import audit, audit_report
-from ledger.log.note import KeySigner
-from ledger.log.store import BootFacts, LogStore
-from redcard.bench.raw import ROUNDS, RawAppend, Samples, best, hash_leaves
+from redcard.bench.ledgers import Machine, Taps
+from redcard.bench.raw import ROUNDS, RawAppend, Samples, Step, best, hash_leaves
 
-ORIGIN: Final = f"bench.redcard.example/redcard/{'a' * 26}"
 GROUP_ENTRIES: Final = 100
-WARMING_COMMITS: Final = 400
-_CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_START_MS: Final = 1_401_415_200_000
+#: Commits that leave the write-ahead log allocated, as it is after a morning's work.
+WARMING_COMMITS: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,20 +85,19 @@ def bench_append(
         p50, p99, group commit of 100 against single commits, and bytes on disk.
     """
     place = Path(tempfile.mkdtemp(prefix="bench-", dir=directory))
-    store = _store(place / "ledger.db")
+    store = Machine().create(place / "ledger.db")
     try:
-        record = next(store.entries(store.append([_tap(0)]).first_seq, store.size))
+        taps = Taps(store)
+        Samples.of(taps.step(1), count=WARMING_COMMITS)
+        record = next(store.entries(store.size - 1, store.size))
         raw = RawAppend(place, record + b"\n", (ROUNDS + 1) * commits)
-        taps = _Taps(store)
-        # The first copy of the write-ahead log leaves it allocated, as it is after a day's work.
-        Samples.of(taps.step(1, WARMING_COMMITS), count=WARMING_COMMITS)
         many = max(commits // 20, 10)
         singles, groups, raws = [], [], []
         for number in range(ROUNDS):
-            limit, single = Samples.of(raw.append, taps.step(1, commits), count=commits)
+            limit, single = Samples.of(Step(raw.append), taps.step(1), count=commits)
             raws.append(limit)
             singles.append(single)
-            groups.extend(Samples.of(taps.step(GROUP_ENTRIES, many), count=many))
+            groups.extend(Samples.of(taps.step(GROUP_ENTRIES), count=many))
             if progress is not None:
                 progress(number + 1, ROUNDS)
         raw.close()
@@ -146,10 +140,8 @@ def bench_verify(
     """
     place = Path(tempfile.mkdtemp(prefix="bench-", dir=directory))
     try:
-        with _store(place / "ledger.db") as store:
-            taps = _Taps(store)
-            while store.size < entries:
-                taps.step(GROUP_ENTRIES, 1)()
+        with Machine().create(place / "ledger.db") as store:
+            Taps(store).fill(entries)
             stored = list(store.entries(0, store.size))
         raws: list[float] = []
         ours: dict[str, list[float]] = {name: [] for name, _, _ in _VERIFIERS}
@@ -185,53 +177,3 @@ _VERIFIERS: Final[
     ("verify_full", audit.verify_database, 8.0),
     ("verify_auditor", verify.verify_database, 30.0),
 )
-
-
-def _store(path: Path) -> LogStore:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
-    private = Ed25519PrivateKey.generate()
-    signer = KeySigner(ORIGIN, private.sign, private.public_key().public_bytes_raw())
-    boot = BootFacts("0" * 16, _START_MS, 0, "bench")
-    return LogStore.create(path, origin=ORIGIN, signer=signer, genesis={}, boot=boot)
-
-
-class _Taps:
-    """Taps one after the other; what the terminal hands to the ledger is made before the clock."""
-
-    def __init__(self, store: LogStore) -> None:
-        self._store = store
-        self._number = 0
-
-    def step(self, entries: int, commits: int) -> Callable[[], object]:
-        """A step that appends ``entries`` taps in one commit, good for ``commits`` times."""
-        first = self._number + 1
-        self._number += entries * commits
-        made = [_tap(first + at) for at in range(entries * commits)]
-        groups = iter([made[at : at + entries] for at in range(0, len(made), entries)])
-        return lambda: self._store.append(next(groups))
-
-
-def _tap(number: int) -> Entry:
-    """A redemption of the usual size, like a member's of the demo city."""
-    digest = hashlib.sha256(number.to_bytes(8, "big")).hexdigest()
-    moment = _START_MS + number * 37
-    ulid = moment << 80 | int(digest[:20], 16)
-    return {
-        "kind": "redeem",
-        "ts_ms": moment,
-        "mono_ms": number * 37,
-        "nonce": "".join(_CROCKFORD[ulid >> 5 * place & 31] for place in range(25, -1, -1)),
-        "card": "".join("abcdefghijklmnopqrstuvwxyz234567"[int(one, 16)] for one in digest[:26]),
-        "member": digest[26:42],
-        "offer": "BJ-T-005",
-        "offer_version": 3,
-        "venue": "M01",
-        "operator": "kiosk",
-        "position": "kiosk",
-        "code": "A00",
-        "scheme": "unionpay",
-        "assurance": "authenticated",
-        "quantity": 1,
-        "mode": "online",
-    }

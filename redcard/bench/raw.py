@@ -14,6 +14,23 @@ from typing import Final, Self
 ROUNDS: Final = 5
 
 
+def _nothing() -> None:
+    """What most steps need before they are timed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What is timed again and again.
+
+    Attributes:
+        act: is timed.
+        prepare: is called before each, and is not.
+    """
+
+    act: Callable[[], object]
+    prepare: Callable[[], object] = _nothing
+
+
 @dataclass(frozen=True, slots=True)
 class Samples:
     """Durations of one round, in seconds, in ascending order."""
@@ -21,7 +38,7 @@ class Samples:
     seconds: tuple[float, ...]
 
     @classmethod
-    def of(cls, *steps: Callable[[], object], count: int) -> list[Self]:
+    def of(cls, *steps: Step, count: int) -> list[Self]:
         """Runs steps in turn, ``count`` times each, and times each: what disturbs one disturbs all.
 
         Returns:
@@ -30,8 +47,9 @@ class Samples:
         taken: list[list[float]] = [[] for _ in steps]
         for _ in range(count):
             for step, into in zip(steps, taken, strict=True):
+                step.prepare()
                 before = time.perf_counter()
-                step()
+                step.act()
                 into.append(time.perf_counter() - before)
         return [cls(tuple(sorted(one))) for one in taken]
 

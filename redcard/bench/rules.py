@@ -23,7 +23,7 @@ from ledger.rules.offer import (
 )
 from ledger.rules.usage import Usage
 from redcard.bench.paths import Figure
-from redcard.bench.raw import ROUNDS, Samples
+from redcard.bench.raw import ROUNDS, Samples, Step
 
 OFFERS: Final = 1_029
 PAST_USES: Final = 500
@@ -51,7 +51,7 @@ def bench_rules(
         began = time.perf_counter()
         load_offers(data, venues=venues)
         loads.append((time.perf_counter() - began) * 1000)
-        quantiles.append(Samples.of(step, count=DECISIONS)[0].quantile(0.99))
+        quantiles.append(Samples.of(Step(step), count=DECISIONS)[0].quantile(0.99))
         if progress is not None:
             progress(number + 1, ROUNDS)
     return [

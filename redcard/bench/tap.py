@@ -14,7 +14,7 @@ from typing import Final
 
 from ledger.rules.offer import Profile
 from redcard.bench.paths import Figure
-from redcard.bench.raw import ROUNDS, RawAppend, Samples
+from redcard.bench.raw import ROUNDS, RawAppend, Samples, Step
 from redcard.bench.terminal import OFFER, full_terminal
 from terminal.entries import Place
 from terminal.flow import TapOrder
@@ -83,7 +83,7 @@ def _rounds(
         taken: list[float] = []
         limit: list[float] = []
         for _ in range(taps):
-            limit += Samples.of(raw.append, count=1)[0].seconds
+            limit += Samples.of(Step(raw.append), count=1)[0].seconds
             taken.append(tap())
         ours.append(Samples(tuple(sorted(taken))))
         raws.append(Samples(tuple(sorted(limit))))

@@ -8,7 +8,7 @@ import pytest
 
 from redcard.bench import paths
 from redcard.bench.paths import bench_append, bench_verify, figure
-from redcard.bench.raw import ROUNDS, RawAppend, Samples, hash_leaves
+from redcard.bench.raw import ROUNDS, RawAppend, Samples, Step, hash_leaves
 
 NAMES = {"name", "value", "unit", "raw", "ratio", "reach", "met", "samples"}
 
@@ -67,7 +67,7 @@ def test_verify_measures_both_auditors(tmp_path: Path) -> None:
 def test_raw_appends_reach_the_file(tmp_path: Path) -> None:
     raw = RawAppend(tmp_path, b"record", 4)
     before = (tmp_path / "raw-append").stat().st_size
-    (samples,) = Samples.of(raw.append, count=3)
+    (samples,) = Samples.of(Step(raw.append), count=3)
     data = (tmp_path / "raw-append").read_bytes()
     assert data[:19] == b"record" * 3 + b"\xff"
     assert len(data) == before, "the file is preallocated, it must not grow"

@@ -13,7 +13,7 @@ import pytest
 
 from ledger.entry import Entry
 from ledger.errors import LogCorrupt, LogFault, LogFull, LogLocked, LogPoisoned, NotCanonical
-from ledger.log import schema
+from ledger.log import disk, schema
 from ledger.log import store as writer
 from ledger.log.checkpoint import Checkpoint
 from ledger.log.disk import Reserve, WriterLock, translate
@@ -231,6 +231,7 @@ def test_only_what_finishes_something_may_use_the_reserve(
         "voids": [],
     }
     reserve = path.with_name("ledger.db.reserve")
+    monkeypatch.setattr(disk, "UNASKED_COMMITS_MAX", 0)
     with reopen(path) as store:
         assert reserve.exists()
         monkeypatch.setattr(Reserve, "free_bytes", lambda _: 1_000)
@@ -243,6 +244,28 @@ def test_only_what_finishes_something_may_use_the_reserve(
     with reopen(path) as store, pytest.raises(LogFull):
         store.append([tap(900)])
     assert not reserve.exists()
+
+
+@pytest.mark.parametrize(("commits", "asked"), [(0, 4), (1, 2), (2, 2), (3, 1), (1_000, 1)])
+def test_the_disk_is_asked_before_commits_can_have_filled_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, commits: int, asked: int
+) -> None:
+    free = [disk.FREE_BYTES_MIN + commits * disk.COMMIT_BYTES_MAX]
+    times = []
+
+    def free_bytes(_: Reserve) -> int:
+        times.append(1)
+        return free[0]
+
+    monkeypatch.setattr(Reserve, "free_bytes", free_bytes)
+    reserve = Reserve(tmp_path / "ledger.db")
+    assert [reserve.is_low() for _ in range(4)] == [False] * 4
+    assert len(times) == asked
+    free[0] = disk.FREE_BYTES_MIN - 1
+    answers = [reserve.is_low() for _ in range(disk.UNASKED_COMMITS_MAX)]
+    first = answers.index(True)
+    assert first <= min(commits, disk.UNASKED_COMMITS_MAX)
+    assert all(answers[first:]), "once it is low, every commit asks"
 
 
 def test_a_reader_on_a_disk_that_cannot_be_written(

@@ -12,7 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.errors import NoteInvalid
-from ledger.log.checkpoint import Checkpoint, cosign, open_checkpoint, parse, verify_cosignature
+from ledger.log.checkpoint import (
+    Checkpoint,
+    HeadSigner,
+    cosign,
+    open_checkpoint,
+    parse,
+    verify_cosignature,
+)
 from ledger.log.note import (
     Ed25519Verifier,
     KeySigner,
@@ -196,6 +203,18 @@ ROOT = base64.b64encode(bytes(32)).decode()
 def test_malformed_checkpoints(text: str) -> None:
     with pytest.raises(NoteInvalid):
         parse(text)
+
+
+@given(st.integers(0, 2**63 - 1), st.binary(min_size=32, max_size=32))
+def test_a_prepared_signer_signs_the_same_bytes(size: int, root: bytes) -> None:
+    head = Checkpoint(SIGNER.name, size, root)
+    assert HeadSigner(SIGNER.name, SIGNER).sign(size, root) == head.sign([SIGNER])
+
+
+def test_what_cannot_sign_heads() -> None:
+    for origin, key in (("two\nlines", SIGNER), ("a\x00b", SIGNER), ("server", SERVER)):
+        with pytest.raises(NoteInvalid):
+            HeadSigner(origin, key)
 
 
 def test_extension_lines_are_kept() -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ from ledger.errors import (
     NotCanonical,
     SchemaNewer,
 )
-from ledger.log import canonical, schema
+from ledger.log import canonical, commit, schema
 from ledger.log.checkpoint import cosign, open_checkpoint
 from ledger.log.merkle import EMPTY_FRONTIER, leaf_hash
 from ledger.log.note import Ed25519Verifier, KeySigner
@@ -186,6 +187,8 @@ def test_nonce_keys_keep_the_order_of_time_and_fit_a_column() -> None:
     assert keys == sorted(keys)
     for text in ("", "x", "7" + "Z" * 25, "8" + "Z" * 25, nonce(1).lower(), "0" * 26):
         assert -(2**63) <= nonce_key(text) < 2**63
+    assert nonce_key("01G0V24EAGNCP1XYN0V39BR06Q") == 54072955837615261
+    assert nonce_key("short") == int.from_bytes(sha256(b"short").digest()[:8], "big", signed=True)
     same = {nonce_key(f"{number:026d}") for number in range(1_000)}
     assert len(same) > 900, "nonces of one millisecond must not share one key"
 
@@ -308,8 +311,12 @@ def test_another_program_that_holds_the_database_is_an_error_of_its_own(tmp_path
 
 
 def test_a_key_that_does_not_sign_changes_nothing(tmp_path: Path) -> None:
-    def broken(_: bytes) -> bytes:
-        raise RuntimeError("token removed")
+    removed = [True]
+
+    def broken(message: bytes) -> bytes:
+        if removed[0]:
+            raise RuntimeError("token removed")
+        return SIGNER.sign(message)
 
     path = tmp_path / "ledger.db"
     create(path).close()
@@ -317,7 +324,7 @@ def test_a_key_that_does_not_sign_changes_nothing(tmp_path: Path) -> None:
     with LogStore.open(path, signer=bad, boot=BOOT) as store:
         with pytest.raises(LogFault, match="token removed"):
             store.append([tap(1)])
-        store._signer = SIGNER
+        removed[0] = False
         assert store.append([tap(1)]).first_seq == 2
 
 
@@ -329,9 +336,9 @@ def test_an_interruption_leaves_the_outcome_open(
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(store, "_replace_head", interrupt)
+    monkeypatch.setattr(commit, "write_head", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        store.append([tap(1)])
+        store.append([tap(1), tap(2)])
     monkeypatch.undo()
     with pytest.raises(LogPoisoned, match="interrupted"):
         store.append([tap(1)])
