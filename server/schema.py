@@ -178,6 +178,7 @@ cards = Table(
     Column("issued", String(10), nullable=False, server_default=""),  # yyyy-mm-dd
     Column("replaced_by", String(26), nullable=False, server_default=""),
     PrimaryKeyConstraint("card", "from_ms"),
+    Index("ix_cards_last4", "last4"),
     **_KEYED,
 )
 

@@ -208,6 +208,22 @@ disputes = Table(
     _ms("decided_ms", nullable=True),
 )
 
+adjustments = Table(
+    "adjustments",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("merchant", String(64), nullable=False, index=True),
+    Column("month", String(7), nullable=False),  # of the statement that it corrects
+    Column("dispute", Integer, nullable=False),  # which it settles, 0 for none
+    Column("offer", String(64), nullable=False),
+    Column("units", Integer, nullable=False),  # may be negative
+    Column("fen", BigInteger, nullable=False),
+    Column("reason", String(32), nullable=False),
+    Column("person", String(64), nullable=False),
+    _ms("at_ms"),
+    Column("statement", Integer, nullable=False),  # that pays it, 0 until one does
+)
+
 # Cases: what somebody found or decided; the judge's own are in ``server.schema.cases``.
 
 matters = Table(
