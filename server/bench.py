@@ -7,7 +7,7 @@ Members are judged whole, many at a time, so that the cost is a few statements f
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from sqlalchemy import bindparam, select, update
@@ -39,16 +39,33 @@ class Bench:
         connection: inside a transaction that may write.
         published: offers and venues.
         now_ms: server time, which dates new judgements.
-        rows: rows of events that belong to no member, by position.
     """
 
     database: Database
     connection: AsyncConnection
     published: Published
     now_ms: int
-    rows: dict[Position, dict[str, Any]] = field(default_factory=dict)
-    _revisions: list[tuple[int, int, str, str, str, str]] = field(default_factory=list)
+    _fresh: dict[Position, tuple[Event, dict[str, Any]]] = field(default_factory=dict)
+    _of_member: dict[str, list[Position]] = field(default_factory=dict)
+    _revisions: dict[tuple[int, int], tuple[str, str, str, str]] = field(default_factory=dict)
     _updates: list[dict[str, Any]] = field(default_factory=list)
+
+    def lay(self, event: Event, row: dict[str, Any]) -> None:
+        """Takes a new event with its row, which is written when it is judged."""
+        self._fresh[event.position] = (event, row)
+        self._of_member.setdefault(row["member"], []).append(event.position)
+
+    async def put_down(self) -> None:
+        """Writes the rows of all new events as they are, to be judged later."""
+        await self._insert(list(self._fresh))
+        self._of_member.clear()
+
+    async def _insert(self, positions: Iterable[Position]) -> None:
+        names = [column.name for column in events.columns]
+        rows = [self._fresh.pop(position)[1] for position in positions]
+        await self.database.append(
+            self.connection, events, [tuple(row[name] for name in names) for row in rows]
+        )
 
     async def judge(self, members: Iterable[str], alone: Sequence[Event]) -> None:
         """Judges members with all they did, and events that belong to none."""
@@ -56,15 +73,31 @@ class Bench:
         buckets = await self._judge_members(members, None)
         await recount(self.connection, buckets)
         await self._judge_oversold(buckets)
+        await self._number_revisions()
 
     async def _judge_alone(self, found: Sequence[Event]) -> None:
         facts = await load_facts(self.connection, found, self.published)
         findings = [judge_alone(event, facts) for event in found]
+        stored = await self._rows_of([e for e in found if e.position not in self._fresh])
         for event, finding in zip(found, findings, strict=True):
-            self._note(event, self.rows[event.position], finding, voided=False)
-        await self._write()
+            held = self._fresh.get(event.position)
+            row = held[1] if held else stored[event.position]
+            self._note(event, row, finding, voided=False)
+        await self._write(self._of_member.pop("", []))
         cases = group_cases(findings, found)
         await keep_cases(self.connection, set(), cases, found, self.now_ms)
+
+    async def _rows_of(self, found: Sequence[Event]) -> dict[Position, dict[str, Any]]:
+        """Rows that were written before, of events that belong to no member."""
+        if not found:
+            return {}
+        statement = (
+            select(events, ledgers.c.ledger)
+            .join(ledgers, ledgers.c.log == events.c.log)
+            .where(events.c.member == "")
+        )
+        rows = (await self.connection.execute(statement)).mappings()
+        return {Position(row["ledger"], row["seq"]): dict(row) for row in rows}
 
     async def _judge_members(
         self, members: Iterable[str], oversold: tuple[set[Bucket], frozenset[Position]] | None
@@ -73,6 +106,9 @@ class Bench:
         buckets: set[Bucket] = set()
         for some in pieces(sorted(set(members) - {""}), MEMBERS_MAX):
             mine = await events_of_members(self.connection, some)
+            fresh = [place for member in some for place in self._of_member.pop(member, [])]
+            for place in fresh:
+                mine.setdefault(self._fresh[place][1]["member"], []).append(self._new(place))
             pairs = [pair for held in mine.values() for pair in held]
             everything = [event for event, _ in pairs]
             facts = await load_facts(
@@ -84,7 +120,7 @@ class Bench:
                 findings = judge_member(found, facts)
                 self._note_member(held, findings)
                 cases += group_cases(findings, found)
-            await self._write()
+            await self._write(fresh)
             await keep_cases(self.connection, set(some), cases, everything, self.now_ms)
             buckets |= {
                 Bucket(row["offer"], row["bucket"]) for _, row in pairs if row["kind"] in USES
@@ -100,6 +136,13 @@ class Bench:
             members = {now.get(one) or before.get(one, "") for one in changed}
             await self._judge_members(members, (buckets, frozenset(now)))
 
+    def _new(self, place: Position) -> tuple[Event, dict[str, Any]]:
+        """A new event as ``events_of_members`` would give it."""
+        event, row = self._fresh[place]
+        if event.entry is not None and not event.text("member"):
+            event = replace(event, entry={**event.entry, "member": row["member"]})
+        return event, row
+
     def _note_member(
         self, held: Sequence[tuple[Event, dict[str, Any]]], findings: Sequence[Finding]
     ) -> None:
@@ -110,33 +153,31 @@ class Bench:
             event, row = by_position[finding.position]
             self._note(event, row, finding, voided=finding.position in voided)
 
-    def _note(
-        self, event: Event, row: Mapping[str, Any], finding: Finding, *, voided: bool
-    ) -> None:
+    def _note(self, event: Event, row: dict[str, Any], finding: Finding, *, voided: bool) -> None:
         """Keeps what has changed against the row for ``_write``."""
         reasons = " ".join(finding.reasons)
         counterpart = str(finding.counterpart) if finding.counterpart else ""
         verdict = finding.verdict.value
         counted = event.kind in USES and not voided and verdict not in _UNCOUNTED
         if (verdict, reasons, counterpart) != (row["verdict"], row["reasons"], row["counterpart"]):
-            self._revisions.append(
-                (row["log"], event.seq, verdict, reasons, counterpart, event.text("nonce"))
-            )
+            nonce = event.text("nonce")
+            self._revisions[row["log"], event.seq] = (verdict, reasons, counterpart, nonce)
         elif (counted, voided) == (row["counted"], row["voided"]):
             return
-        self._updates.append(
-            {
-                "of_log": row["log"],
-                "of_seq": event.seq,
-                "verdict": verdict,
-                "reasons": reasons,
-                "counterpart": counterpart,
-                "counted": counted,
-                "voided": voided,
-            }
-        )
+        standing = {
+            "verdict": verdict,
+            "reasons": reasons,
+            "counterpart": counterpart,
+            "counted": counted,
+            "voided": voided,
+        }
+        if finding.position in self._fresh:
+            row.update(standing)
+        else:
+            self._updates.append({"of_log": row["log"], "of_seq": event.seq, **standing})
 
-    async def _write(self) -> None:
+    async def _write(self, fresh: Iterable[Position]) -> None:
+        await self._insert(fresh)
         if self._updates:
             statement = update(events).where(
                 events.c.log == bindparam("of_log"), events.c.seq == bindparam("of_seq")
@@ -150,33 +191,34 @@ class Bench:
                 ),
                 self._updates,
             )
-        await self._number_revisions()
         self._updates.clear()
-        self._revisions.clear()
 
     async def _number_revisions(self) -> None:
         """Appends the judgements, each with the next revision of its ledger."""
-        by_log: dict[int, list[tuple[int, int, str, str, str, str]]] = {}
-        for revision in self._revisions:
-            by_log.setdefault(revision[0], []).append(revision)
+        logs = sorted({log for log, _ in self._revisions})
+        last: dict[int, int] = {}
+        for some in pieces(logs):
+            # In the order in which ingest moves heads, so that neither waits for the other in a
+            # ring; and last of all, so that ingest waits no longer than it must.
+            statement = (
+                select(ledgers.c.log, ledgers.c.revision)
+                .where(ledgers.c.log.in_(some))
+                .order_by(ledgers.c.log)
+                .with_for_update()
+            )
+            last |= {row.log: row.revision for row in await self.connection.execute(statement)}
         rows: list[tuple[Any, ...]] = []
-        # In the order in which ingest moves heads, so that neither waits for the other in a ring.
-        for log in sorted(by_log):
-            mine = by_log[log]
+        for (log, seq), judgement in sorted(self._revisions.items()):
+            last[log] += 1
+            rows.append((log, last[log], seq, *judgement, self.now_ms))
+        if rows:
+            moved = update(ledgers).where(ledgers.c.log == bindparam("of_log"))
             await self.connection.execute(
-                update(ledgers)
-                .where(ledgers.c.log == log)
-                .values(revision=ledgers.c.revision + len(mine))
+                moved.values(revision=bindparam("to_revision")),
+                [{"of_log": log, "to_revision": last[log]} for log in logs],
             )
-            last = await self.connection.scalar(
-                select(ledgers.c.revision).where(ledgers.c.log == log)
-            )
-            assert last is not None
-            for number, (_, seq, verdict, reasons, counterpart, nonce) in enumerate(
-                mine, last - len(mine) + 1
-            ):
-                rows.append((log, number, seq, verdict, reasons, counterpart, nonce, self.now_ms))
-        await self.database.append(self.connection, judgements, rows)
+            await self.database.append(self.connection, judgements, rows)
+        self._revisions.clear()
 
 
 def _beyond_stock(

@@ -79,36 +79,36 @@ class Event:
     entry: Entry | None
     after_ms: int
     before_ms: int
+    #: Ledger and position in it.
+    position: Position = field(init=False, compare=False, repr=False)
+    #: The entry's kind, empty if the bytes are no valid entry.
+    kind: str = field(init=False, compare=False, repr=False)
+    #: Whether the terminal's clock disagrees with the receipts beyond the tolerance.
+    skewed: bool = field(init=False, compare=False, repr=False)
+    #: The moment for windows, days and reports: the terminal's word unless it is skewed.
+    at_ms: int = field(init=False, compare=False, repr=False)
+    #: Who was first: event time clipped to the receipts around it, ledger id, position.
+    order: tuple[int, str, int] = field(init=False, compare=False, repr=False)
 
-    @property
-    def position(self) -> Position:
-        """Ledger and position in it."""
-        return Position(self.ledger, self.seq)
+    def __post_init__(self) -> None:
+        """Works out once what every look at the event asks for."""
+        claimed_ms = self.claimed_ms
+        clipped_ms = max(min(claimed_ms, self.before_ms), min(self.after_ms, self.before_ms))
+        skewed = abs(claimed_ms - clipped_ms) > CLOCK_TOLERANCE_MS
+        for name, value in (
+            ("position", Position(self.ledger, self.seq)),
+            ("kind", self.text("kind")),
+            ("skewed", skewed),
+            ("at_ms", clipped_ms if skewed else claimed_ms),
+            ("order", (clipped_ms, self.ledger, self.seq)),
+        ):
+            object.__setattr__(self, name, value)
 
     @property
     def claimed_ms(self) -> int:
         """The terminal's own word on when it happened."""
         value = self.entry.get("ts_ms") if self.entry is not None else None
         return value if isinstance(value, int) else self.before_ms
-
-    @property
-    def order(self) -> tuple[int, str, int]:
-        """Who was first: event time clipped to the receipts around it, ledger id, position."""
-        return (self._clipped_ms, self.ledger, self.seq)
-
-    @property
-    def skewed(self) -> bool:
-        """Whether the terminal's clock disagrees with the receipts beyond the tolerance."""
-        return abs(self.claimed_ms - self._clipped_ms) > CLOCK_TOLERANCE_MS
-
-    @property
-    def at_ms(self) -> int:
-        """The moment for windows, days and reports: the terminal's word unless it is skewed."""
-        return self._clipped_ms if self.skewed else self.claimed_ms
-
-    @property
-    def _clipped_ms(self) -> int:
-        return max(min(self.claimed_ms, self.before_ms), min(self.after_ms, self.before_ms))
 
     def text(self, name: str) -> str:
         """A text field of the entry, empty if absent."""
@@ -119,11 +119,6 @@ class Event:
         """An integer field of the entry, ``default`` if absent."""
         value = self.entry.get(name, default) if self.entry is not None else default
         return value if isinstance(value, int) else default
-
-    @property
-    def kind(self) -> str:
-        """The entry's kind, empty if the bytes are no valid entry."""
-        return self.text("kind")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, Table, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger import entry as entries_of
@@ -22,10 +22,14 @@ from ledger.rules.windows import local_day
 from server.facts import Event
 from server.judge import original_position
 from server.offers import Published, bucket_of
-from server.schema import entries, events, ledgers, receipts
+from server.schema import cursors, entries, events, ledgers, receipts
 
 #: Entries of one step; a step is one transaction and holds up other writers of SQLite.
 STEP_ENTRIES_MAX: Final = 500
+#: The same on PostgreSQL, where it holds up nobody.
+STEP_ENTRIES_POSTGRESQL_MAX: Final = 2_000
+#: Ledgers of one step.
+STEP_LEDGERS_MAX: Final = 500
 #: Kinds that get a row of their own, and a judgement.
 TOLD: Final = frozenset(
     {Kind.REDEEM.value, Kind.REENTRY.value, Kind.DECLINE.value, Kind.VOID.value, Kind.MANUAL.value}
@@ -81,51 +85,128 @@ def _fits(entry: Entry) -> bool:
     return all(isinstance(n, int) and 0 <= n <= _INTEGER_MAX for n in numbers)
 
 
-async def next_chunk(
-    connection: AsyncConnection, log: int, next_seq: int, bound_ms: int
-) -> Chunk | None:
-    """Reads what follows a cursor, receipt by receipt; ``None`` if nothing does.
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where the next entries of one ledger begin and end, and after what they were written."""
+
+    log: int
+    ledger: str
+    start: int
+    stop: int
+    bound_ms: int
+
+
+async def next_chunks(
+    connection: AsyncConnection, ledger: str | None, entries_max: int
+) -> list[Chunk]:
+    """Reads what follows the cursors, of several ledgers in a few statements.
 
     The receipt of a batch says until when its entries were written. It also says after what the
     later ones were, if the batch came over the network and held all that the terminal had.
+
+    Args:
+        connection: a transaction.
+        ledger: which one; absent, those that wait longest.
+        entries_max: of all chunks together.
+
+    Returns:
+        A chunk of each ledger, none of them empty.
     """
-    ledger = await connection.scalar(select(ledgers.c.ledger).where(ledgers.c.log == log))
-    assert ledger is not None, "a cursor stands on no ledger"
-    bodies = await _bodies(connection, log, next_seq)
-    if not bodies:
-        return None
-    end = next_seq + len(bodies)
-    found: list[Event] = []
-    for receipt in await _receipts(connection, log, next_seq, end):
-        first, last = max(receipt.old_size, next_seq), min(receipt.size, end)
-        found += (
+    places = await _places(connection, ledger, entries_max)
+    bodies: dict[int, list[bytes]] = {place.log: [] for place in places}
+    for row in await _of_all(connection, places, entries, entries.c.seq, entries.c.seq + 1):
+        bodies[row.log].append(bytes(row.body))
+    found: dict[int, list[Any]] = {place.log: [] for place in places}
+    for row in await _of_all(connection, places, receipts, receipts.c.old_size, receipts.c.size):
+        found[row.log].append(row)
+    return [_chunk(place, bodies[place.log], found[place.log]) for place in places]
+
+
+async def _places(
+    connection: AsyncConnection, ledger: str | None, entries_max: int
+) -> list[_Place]:
+    statement = (
+        select(
+            ledgers.c.log,
+            ledgers.c.ledger,
+            ledgers.c.size,
+            ledgers.c.created_ms,
+            cursors.c.next_seq,
+            cursors.c.bound_ms,
+        )
+        .join(cursors, cursors.c.log == ledgers.c.log, isouter=True)
+        .where(ledgers.c.size > func.coalesce(cursors.c.next_seq, 0))
+        .order_by(ledgers.c.received_ms, ledgers.c.log)
+        .limit(STEP_LEDGERS_MAX)
+    )
+    if ledger is not None:
+        statement = statement.where(ledgers.c.ledger == ledger)
+    places: list[_Place] = []
+    for row in await connection.execute(statement):
+        start = row.next_seq or 0
+        stop = min(row.size, start + entries_max)
+        bound_ms = row.created_ms if row.bound_ms is None else row.bound_ms
+        if stop > start:
+            places.append(_Place(row.log, row.ledger, start, stop, bound_ms))
+        entries_max -= stop - start
+    return places
+
+
+async def _of_all(
+    connection: AsyncConnection,
+    places: Sequence[_Place],
+    table: Table,
+    first: ColumnElement[Any],
+    end: ColumnElement[Any],
+) -> list[Any]:
+    """Rows that overlap the places, by ledger and position: one statement for most of them."""
+    rows: list[Any] = []
+    if not places:
+        return rows
+    *whole, last = places  # each but the last is read to its end, so that the cursors bound it
+    logs = [place.log for place in whole]
+    if logs:
+        begin = func.coalesce(cursors.c.next_seq, 0)
+        statement = (
+            select(table)
+            .join(ledgers, ledgers.c.log == table.c.log)
+            .join(cursors, cursors.c.log == table.c.log, isouter=True)
+            .where(table.c.log.in_(logs), end > begin, first < ledgers.c.size)
+            .order_by(table.c.log, end)
+        )
+        stops = {place.log: place.stop for place in whole}
+        column = "seq" if "seq" in table.c else "old_size"
+        rows += [
+            row
+            for row in await connection.execute(statement)
+            # A head may have moved since the places were taken.
+            if getattr(row, column) < stops[row.log]
+        ]
+    mine = (table.c.log == last.log, end > last.start, first < last.stop)
+    rows += (await connection.execute(select(table).where(*mine).order_by(end))).all()
+    return rows
+
+
+def _chunk(place: _Place, bodies: Sequence[bytes], found: Iterable[Any]) -> Chunk:
+    """The events of a place, each with the receipts around it."""
+    assert len(bodies) == place.stop - place.start, "a ledger's size is beyond its entries"
+    events_of: list[Event] = []
+    bound_ms = place.bound_ms
+    for receipt in found:
+        first, last = max(receipt.old_size, place.start), min(receipt.size, place.stop)
+        events_of += (
             Event(
-                ledger, seq, read_entry(bodies[seq - next_seq], seq), bound_ms, receipt.received_ms
+                place.ledger,
+                seq,
+                read_entry(bodies[seq - place.start], seq),
+                bound_ms,
+                receipt.received_ms,
             )
             for seq in range(first, last)
         )
-        if receipt.drained and receipt.size <= end:
+        if receipt.drained and receipt.size <= place.stop:
             bound_ms = max(bound_ms, receipt.received_ms)
-    return Chunk(log, ledger, tuple(found), end, bound_ms)
-
-
-async def _bodies(connection: AsyncConnection, log: int, start: int) -> list[bytes]:
-    statement = (
-        select(entries.c.body)
-        .where(entries.c.log == log, entries.c.seq >= start)
-        .order_by(entries.c.seq)
-        .limit(STEP_ENTRIES_MAX)
-    )
-    return [bytes(body) for body in await connection.scalars(statement)]
-
-
-async def _receipts(connection: AsyncConnection, log: int, start: int, end: int) -> Sequence[Any]:
-    statement = (
-        select(receipts)
-        .where(receipts.c.log == log, receipts.c.size > start, receipts.c.old_size < end)
-        .order_by(receipts.c.size)
-    )
-    return (await connection.execute(statement)).all()
+    return Chunk(place.log, place.ledger, tuple(events_of), place.stop, bound_ms)
 
 
 def row_of(log: int, event: Event, member: str, published: Published) -> dict[str, Any]:
@@ -174,7 +255,7 @@ async def events_of_members(
         .where(events.c.member.in_(members))
     )
     found: dict[str, list[tuple[Event, dict[str, Any]]]] = {}
-    for row in (await connection.execute(statement)).mappings():
+    for row in (await connection.execute(statement)).mappings().all():
         decoded = read_entry(bytes(row["body"]), row["seq"])
         event = Event(row["ledger"], row["seq"], decoded, row["after_ms"], row["before_ms"])
         if event.entry is not None and not event.text("member"):

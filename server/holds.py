@@ -6,7 +6,7 @@ see both sides in one statement: two would see it twice, or not at all.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from typing import Final, NamedTuple
 
@@ -145,11 +145,24 @@ async def lagging(connection: AsyncConnection) -> bool:
     return await connection.scalar(statement) is not None
 
 
-async def settle_holds(connection: AsyncConnection, log: int, found: Iterable[Event]) -> None:
+async def settle_holds(connection: AsyncConnection, found: Mapping[int, Iterable[Event]]) -> None:
     """Takes what came in: an uploaded redemption confirms its hold, a void releases it.
 
     So does a decline, by which the terminal says that it gave nothing.
+
+    Args:
+        connection: inside a transaction that may write.
+        found: events by the server's number of their ledger.
     """
+    # Few ledgers ever ask for a hold, and most events settle none.
+    asking = set(
+        await connection.scalars(select(holds.c.log).where(holds.c.log.in_(found)).distinct())
+    )
+    for log in sorted(asking):
+        await _settle(connection, log, found[log])
+
+
+async def _settle(connection: AsyncConnection, log: int, found: Iterable[Event]) -> None:
     ends: dict[str, str] = {}
     for event in found:
         if event.kind in {Kind.REDEEM, Kind.DECLINE, Kind.REENTRY}:

@@ -82,7 +82,7 @@ async def _rows(
     connection: AsyncConnection, table: Table, column: ColumnElement[Any], names: Iterable[str]
 ) -> Any:
     for some in pieces(sorted(set(names) - {""})):
-        for row in await connection.execute(select(table).where(column.in_(some))):
+        for row in (await connection.execute(select(table).where(column.in_(some)))).all():
             yield row
 
 

@@ -1,18 +1,18 @@
 """Judges what came in, off the ingest path, and folds it into events, stock and cases.
 
-One step takes the next entries of one ledger in one transaction: rows for the events, the judge
+One step takes the next entries of some ledgers in one transaction: rows for the events, the judge
 over every member concerned with all their events on all ledgers, revisions for what changed, cases,
-stock, and the cursor. A step that fails leaves everything as it was. What is folded here can be
+stock, and the cursors. A step that fails leaves everything as it was. What is folded here can be
 dropped and folded again; judgements stay, and a rebuild that finds the same adds no revision.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger.entry import Kind
@@ -20,7 +20,14 @@ from server.bench import Bench
 from server.database import Database
 from server.errors import Overloaded
 from server.facts import Event, Position
-from server.folding import Chunk, next_chunk, row_of, told
+from server.folding import (
+    STEP_ENTRIES_MAX,
+    STEP_ENTRIES_POSTGRESQL_MAX,
+    Chunk,
+    next_chunks,
+    row_of,
+    told,
+)
 from server.holds import settle_holds
 from server.judge import original_position
 from server.known import card_histories, pieces
@@ -41,10 +48,10 @@ class Projector:
         self._now_ms = now_ms
 
     async def step(self, ledger: str | None = None) -> int:
-        """Takes the next entries of one ledger.
+        """Takes the next entries of some ledgers.
 
         Args:
-            ledger: which one; absent, the first that has something to judge.
+            ledger: which one; absent, those that wait longest.
 
         Returns:
             How many entries were taken; 0 when nothing is left, or another server is at it.
@@ -52,13 +59,13 @@ class Projector:
         async with self._database.writing() as connection:
             if not await self._database.exclusive(connection, _JUDGE_LOCK):
                 return 0
-            chunk, taken = await _next(connection, ledger)
-            if chunk is None:
+            chunks = await self._next(connection, ledger)
+            if not chunks:
                 return 0
             bench = await self._bench(connection)
-            concerned = await _fold(bench, chunk)
+            concerned = await _fold(bench, chunks)
             await bench.judge(concerned.members, concerned.alone)
-            return taken
+            return sum(len(chunk.events) for chunk in chunks)
 
     async def catch_up(self, ledger: str | None = None) -> int:
         """Steps until nothing is left; returns how many entries were taken."""
@@ -84,15 +91,24 @@ class Projector:
                 await connection.execute(delete(table))
             bench = await self._bench(connection)
             alone: list[Event] = []
-            while True:
-                chunk, taken = await _next(connection, None)
-                if chunk is None:
-                    break
-                alone += (await _fold(bench, chunk)).alone
-                total += taken
+            while chunks := await self._next(connection, None):
+                alone += (await _fold(bench, chunks)).alone
+                await bench.put_down()
+                total += sum(len(chunk.events) for chunk in chunks)
             members = await connection.scalars(select(events.c.member).distinct())
             await bench.judge(set(members), await _still_alone(connection, alone))
         return total
+
+    async def _next(self, connection: AsyncConnection, ledger: str | None) -> list[Chunk]:
+        """The next chunks, their ledgers' cursors already moved behind them."""
+        large = STEP_ENTRIES_POSTGRESQL_MAX if self._database.postgresql else STEP_ENTRIES_MAX
+        chunks = await next_chunks(connection, ledger, large)
+        if chunks:
+            logs = [chunk.log for chunk in chunks]
+            await connection.execute(delete(cursors).where(cursors.c.log.in_(logs)))
+            rows = [(chunk.log, chunk.next_seq, chunk.bound_ms) for chunk in chunks]
+            await self._database.append(connection, cursors, rows)
+        return chunks
 
     async def _bench(self, connection: AsyncConnection) -> Bench:
         published = await self._book.read(connection)
@@ -107,41 +123,17 @@ class _Concerned:
     alone: list[Event]
 
 
-async def _next(
-    connection: AsyncConnection, ledger: str | None
-) -> tuple[Chunk, int] | tuple[None, int]:
-    """The next chunk, its ledger's cursor already moved behind it."""
-    statement = (
-        select(ledgers.c.log, cursors.c.next_seq, cursors.c.bound_ms, ledgers.c.created_ms)
-        .join(cursors, cursors.c.log == ledgers.c.log, isouter=True)
-        .where(ledgers.c.size > func.coalesce(cursors.c.next_seq, 0))
-        .order_by(ledgers.c.received_ms)
-        .limit(1)
-    )
-    if ledger is not None:
-        statement = statement.where(ledgers.c.ledger == ledger)
-    row = (await connection.execute(statement)).one_or_none()
-    if row is None:
-        return None, 0
-    start = row.next_seq or 0
-    bound_ms = row.created_ms if row.bound_ms is None else row.bound_ms
-    chunk = await next_chunk(connection, row.log, start, bound_ms)
-    assert chunk is not None, "a ledger's size is beyond its entries"
-    await connection.execute(delete(cursors).where(cursors.c.log == chunk.log))
-    place = {"log": chunk.log, "next_seq": chunk.next_seq, "bound_ms": chunk.bound_ms}
-    await connection.execute(insert(cursors), place)
-    return chunk, chunk.next_seq - start
-
-
-async def _fold(bench: Bench, chunk: Chunk) -> _Concerned:
-    """Adds the rows of a chunk; nothing is judged yet."""
+async def _fold(bench: Bench, chunks: Sequence[Chunk]) -> _Concerned:
+    """Hands the events of some chunks to the bench; nothing is judged yet."""
     connection = bench.connection
-    found = told(chunk.events)
+    tellable = {chunk.log: told(chunk.events) for chunk in chunks}
+    found = [event for events_of in tellable.values() for event in events_of]
     owners = await _owners(connection, found)
-    await _insert(bench, chunk, found, owners)
+    await _lay_out(bench, chunks, tellable, owners)
     claimed = await _claim_voids(connection, {str(e.position): owners[e.position] for e in found})
-    await close_leases(connection, chunk.log, chunk.events)
-    await settle_holds(connection, chunk.log, found)
+    for chunk in chunks:
+        await close_leases(connection, chunk.log, chunk.events)
+    await settle_holds(connection, tellable)
     members = (set(owners.values()) | claimed) - {""}
     return _Concerned(members, [event for event in found if not owners[event.position]])
 
@@ -173,35 +165,41 @@ async def _member_at(connection: AsyncConnection, position: Position) -> str:
     return await connection.scalar(statement) or ""
 
 
-async def _insert(
-    bench: Bench, chunk: Chunk, found: list[Event], owners: Mapping[Position, str]
+async def _lay_out(
+    bench: Bench,
+    chunks: Sequence[Chunk],
+    tellable: Mapping[int, Sequence[Event]],
+    owners: Mapping[Position, str],
 ) -> None:
-    """Adds rows, with the verdicts that earlier foldings have signed already."""
-    if not found:
-        return
-    signed = await _signed(bench.connection, chunk.log, found[0].seq, chunk.next_seq)
-    parts = await parts_of_leases(bench.connection, (event.text("lease") for event in found))
-    rows = []
-    for event in found:
-        row = row_of(chunk.log, event, owners[event.position], bench.published)
-        row["bucket"] = parts.get(event.text("lease"), row["bucket"])
-        if event.seq in signed:
-            last = signed[event.seq]
-            row |= {"verdict": last.verdict, "reasons": last.reasons}
-            row["counterpart"] = last.counterpart
-        bench.rows[event.position] = row
-        rows.append(row)
-    await bench.connection.execute(insert(events), rows)
+    """Makes rows, with the verdicts that earlier foldings have signed already."""
+    signed = await _signed(bench.connection, chunks)
+    everything = (event.text("lease") for found in tellable.values() for event in found)
+    parts = await parts_of_leases(bench.connection, everything)
+    for log, found in tellable.items():
+        for event in found:
+            row = row_of(log, event, owners[event.position], bench.published)
+            row["bucket"] = parts.get(event.text("lease"), row["bucket"])
+            last = signed.get((log, event.seq))
+            if last is not None:
+                row |= {"verdict": last.verdict, "reasons": last.reasons}
+                row["counterpart"] = last.counterpart
+            bench.lay(event, row)
 
 
-async def _signed(connection: AsyncConnection, log: int, start: int, stop: int) -> dict[int, Any]:
-    """The newest judgement of each of some positions."""
-    statement = (
-        select(judgements)
-        .where(judgements.c.log == log, judgements.c.seq >= start, judgements.c.seq < stop)
-        .order_by(judgements.c.revision)
-    )
-    return {row.seq: row for row in await connection.execute(statement)}
+async def _signed(
+    connection: AsyncConnection, chunks: Sequence[Chunk]
+) -> dict[tuple[int, int], Any]:
+    """The newest judgements of some positions, if these were folded before."""
+    starts = {chunk.log: chunk.next_seq - len(chunk.events) for chunk in chunks}
+    statement = select(ledgers.c.log).where(ledgers.c.log.in_(starts), ledgers.c.revision > 0)
+    found: dict[tuple[int, int], Any] = {}
+    for log in await connection.scalars(statement.order_by(ledgers.c.log)):
+        mine = (judgements.c.log == log, judgements.c.seq >= starts[log])
+        rows = await connection.execute(
+            select(judgements).where(*mine).order_by(judgements.c.revision)
+        )
+        found |= {(log, row.seq): row for row in rows}
+    return found
 
 
 async def _claim_voids(connection: AsyncConnection, owners: Mapping[str, str]) -> set[str]:

@@ -22,11 +22,11 @@ class LateEvent(Event):
 
     changes: int = 0
 
-    @property
-    def at_ms(self) -> int:
+    def __post_init__(self) -> None:
         """A millisecond on for each change, which are kept that far apart."""
         # A dataclass with slots is a new class, which ``super()`` without arguments misses.
-        return super(LateEvent, self).at_ms + self.changes
+        Event.__post_init__(self)
+        object.__setattr__(self, "at_ms", self.at_ms + self.changes)
 
 
 @dataclass

@@ -89,7 +89,7 @@ def test_the_servers_ledger_is_no_terminal_and_is_folded_like_any(home: Path) ->
         terminal = await enrol(core, "desheng", time)
         terminal.redeem(1, "n1")
         await core.ingest.take(terminal.ledger, terminal.body(0))
-        void = {
+        void: dict[str, Any] = {
             "kind": "void", "nonce": "v1", "card": "a" * 26, "offer": "museum", "venue": "M01",
             "operator": "clerk-1", "code": "A00", "orig_ledger": terminal.ledger, "orig_seq": 0,
             "orig_nonce": "n1", "reason_code": "mistake",
