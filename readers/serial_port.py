@@ -78,6 +78,33 @@ class SerialReader(AttendedReader):
         super().__init__(_SerialSlot(port, name or port, baudrate), now_ms=now_ms)
 
 
+def send(port: str, data: bytes, *, baudrate: int = BAUDRATE, limit_s: float = 10.0) -> None:
+    """Writes to what listens on a port, for example a receipt printer.
+
+    Args:
+        port: as for :class:`SerialReader`.
+        data: the bytes.
+        baudrate: bits per second.
+        limit_s: how long it may take; a printer without paper takes nothing more.
+
+    Raises:
+        ReaderMissing: it is no port, or it is not plugged in.
+        ReaderFault: it does not open, or did not take all bytes in time.
+    """
+    serial = _serial()
+    if not is_port(port) or (port.startswith("/") and not Path(port).exists()):
+        raise ReaderMissing(f"{port} is not plugged in, or is no port")
+    opened = _open_port(port, baudrate)
+    try:
+        opened.write_timeout = limit_s
+        opened.write(data)
+        opened.flush()
+    except (serial.SerialException, OSError) as error:
+        raise ReaderFault(f"{port} did not take the bytes; check paper and cable") from error
+    finally:
+        _close_port(opened)
+
+
 def is_port(port: str) -> bool:
     """Whether it names a port; pyserial's other forms write files or take options."""
     return bool(_DEVICE.fullmatch(port) or _REMOTE.fullmatch(port))

@@ -57,6 +57,29 @@ class ScannerConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class PrinterConfig:
+    """The receipt printer; without one the browser's own dialogue prints.
+
+    Attributes:
+        port: ``/dev/usb/lp0``, ``tcp://host:9100``, ``serial:/dev/ttyS0`` or ``png:folder``.
+        paper_mm: 58 or 80.
+        glyphs: ideographs that its font has: ``gb2312``, ``gb18030`` or ``none``.
+        qr: who draws the QR: ``printer`` or ``dots``.
+        cuts: whether it has a knife.
+        auto: print a slip for each redemption without being asked.
+        baudrate: of a serial line, 0 for the usual one.
+    """
+
+    port: str
+    paper_mm: int = 58
+    glyphs: str = "gb2312"
+    qr: str = "printer"
+    cuts: bool = True
+    auto: bool = False
+    baudrate: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class TerminalConfig:
     """All of ``terminal.toml``.
 
@@ -70,6 +93,7 @@ class TerminalConfig:
         port: port of the loopback API, 0 for any free one.
         demo: test keys are accepted; never set outside the demo.
         scanners: scanners and stripe readers; they identify, and never authenticate.
+        printer: the receipt printer of this machine, if it has one.
     """
 
     positions: tuple[PositionConfig, ...]
@@ -82,6 +106,7 @@ class TerminalConfig:
     port: int = 0
     demo: bool = False
     scanners: tuple[ScannerConfig, ...] = ()
+    printer: PrinterConfig | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +150,14 @@ class _Table:
             raise self.refuse(key, f'must be a duration such as "72h" or "10s", not {value!r}')
         return int(match[1]) * _UNIT_MS[match[2]]
 
-    def flag_of(self, key: str) -> bool:
-        value = self.values.get(key, False)
+    def choice_of(self, key: str, known: tuple[str, ...]) -> str:
+        value = self.text_of(key, known[0])
+        if value not in known:
+            raise self.refuse(key, f"must be {' or '.join(known)}, not {value!r}")
+        return value
+
+    def flag_of(self, key: str, *, default: bool = False) -> bool:
+        value = self.values.get(key, default)
         if not isinstance(value, bool):
             raise self.refuse(key, f"must be true or false, not {value!r}")
         return value
@@ -137,6 +168,8 @@ _TERMINAL_KEYS: Final = frozenset(
 )
 _POSITION_KEYS: Final = frozenset("id profile venue offer reader".split())
 _SCANNER_KEYS: Final = frozenset("name port baudrate".split())
+_PRINTER_KEYS: Final = frozenset("port paper_mm glyphs qr cuts auto baudrate".split())
+_PRINTER_PORT: Final = re.compile(r"(/dev/|serial:/dev/|tcp://|png:)\S+\Z")
 
 
 def parse(text: str, source: str = "terminal.toml") -> TerminalConfig:
@@ -156,10 +189,10 @@ def parse(text: str, source: str = "terminal.toml") -> TerminalConfig:
         line = int(found[1]) if found else None
         raise ConfigInvalid(f"is not TOML: {error}", path=source, line=line) from None
     for key in document:
-        if key not in {"terminal", "position", "scanner"}:
+        if key not in {"terminal", "position", "scanner", "printer"}:
             line = _line_of(text, "", 0, key) or _header_line(text, key)
             raise ConfigInvalid(
-                "is not known; this file has [terminal], [[position]] and [[scanner]]",
+                "is not known; this file has [terminal], [printer], [[position]] and [[scanner]]",
                 path=source,
                 field=key,
                 line=line,
@@ -168,6 +201,7 @@ def parse(text: str, source: str = "terminal.toml") -> TerminalConfig:
     return TerminalConfig(
         positions=_positions(document, text, source),
         scanners=_scanners(document, text, source),
+        printer=_printer(document, text, source),
         **terminal,
     )
 
@@ -216,6 +250,31 @@ def _scanners(document: Mapping[str, Any], text: str, source: str) -> tuple[Scan
         baudrate = table.number_of("baudrate", 0, 0, BAUDRATE_MAX) or 0
         scanners.append(ScannerConfig(name, port, baudrate))
     return tuple(scanners)
+
+
+def _printer(document: Mapping[str, Any], text: str, source: str) -> PrinterConfig | None:
+    values = document.get("printer")
+    if values is None:
+        return None
+    if not isinstance(values, dict):
+        raise ConfigInvalid("must be a table: [printer]", path=source, field="printer")
+    table = _Table(source, text, "printer", values)
+    _refuse_unknown(table, _PRINTER_KEYS)
+    port = table.text_of("port")
+    if not _PRINTER_PORT.match(port):
+        raise table.refuse("port", 'is "/dev/usb/lp0", "tcp://host:9100" or the like')
+    paper_mm = table.number_of("paper_mm", 58, 1, 999) or 58
+    if paper_mm not in (58, 80):
+        raise table.refuse("paper_mm", f"must be 58 or 80, not {paper_mm}")
+    return PrinterConfig(
+        port,
+        paper_mm,
+        table.choice_of("glyphs", ("gb2312", "gb18030", "none")),
+        table.choice_of("qr", ("printer", "dots")),
+        table.flag_of("cuts", default=True),
+        table.flag_of("auto"),
+        table.number_of("baudrate", 0, 0, BAUDRATE_MAX) or 0,
+    )
 
 
 def _positions(document: Mapping[str, Any], text: str, source: str) -> tuple[PositionConfig, ...]:

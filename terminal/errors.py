@@ -11,6 +11,7 @@ TerminalError
 ├── PositionUnknown         no position of that name in terminal.toml
 ├── RequestInvalid          a request lacks a field or has one of the wrong type
 ├── ShiftState              a shift is already open, or none is
+├── PrinterFault            a slip did not reach the paper; what was recorded stays
 ├── ServiceUnreachable      the running service does not answer
 └── RequestForbidden        the loopback guard refused a request; nothing was done
 """
@@ -86,6 +87,10 @@ class RequestInvalid(TerminalError):
 
 class ShiftState(TerminalError):
     """A shift is already open, or none is."""
+
+
+class PrinterFault(TerminalError):
+    """A slip did not reach the paper; the redemption stands, and the slip can be printed again."""
 
 
 class ServiceUnreachable(TerminalError):

@@ -8,9 +8,10 @@ most 300 bytes (DESIGN section 4), so that whoever keeps the slip can prove the 
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum, unique
-from typing import Final
+from typing import Final, TypeAlias
 
 from screens.language import Wording
 
@@ -18,6 +19,8 @@ COLUMNS_58_MM: Final = 32
 COLUMNS_80_MM: Final = 48
 QR_BYTES_MAX: Final = 300
 HOTLINE: Final = "12351"
+#: Measures a text in columns, as one printer or page sets it.
+Width: TypeAlias = Callable[[str], int]
 
 
 @unique
@@ -116,43 +119,59 @@ def columns_of(text: str) -> int:
     )
 
 
-def wrap(text: str, columns: int) -> list[str]:
+def wrap(text: str, columns: int, width: Width = columns_of) -> list[str]:
     """Breaks a text into lines of at most ``columns``; words of Latin letters stay whole."""
     lines: list[str] = []
     line = ""
     for piece in _pieces(text):
-        if line and columns_of(line + piece.rstrip()) > columns:
+        if line and width(line + piece.rstrip()) > columns:
             lines.append(line.rstrip())
             line = ""
             piece = piece.lstrip()  # noqa: PLW2901 - a space never begins a line
-        while columns_of(piece) > columns:
-            kept = _longest(piece, columns)
+        while width(piece) > columns:
+            kept = _longest(piece, columns, width)
             lines.append(kept)
             piece = piece[len(kept) :]  # noqa: PLW2901 - the rest of an overlong word
         line += piece
     return [*lines, line.rstrip()] if line.strip() or not lines else lines
 
 
-def as_text(lines: tuple[Line, ...], columns: int = COLUMNS_58_MM) -> str:
-    """The slip as fixed-width text, the way a printer without graphics sets it."""
-    rows: list[str] = []
+def rows(
+    lines: Iterable[Line], columns: int, width: Width = columns_of, title_scale: int = 1
+) -> Iterator[tuple[str, Style]]:
+    """The rows of a slip, each at most ``columns`` wide, with how each is set.
+
+    Args:
+        lines: what stands on it.
+        columns: of the paper.
+        width: measures a text in columns.
+        title_scale: how many times wider a title is set.
+    """
     for line in lines:
-        if line.style is Style.RULE:
-            rows.append("-" * columns)
-        elif line.style is Style.PAIR:
-            gap = columns - columns_of(line.text) - columns_of(line.right)
-            if gap >= 1:
-                rows.append(line.text + " " * gap + line.right)
-            else:
-                right = wrap(line.right, columns)
-                rows += wrap(line.text, columns)
-                rows += [" " * (columns - columns_of(part)) + part for part in right]
-        elif line.style is Style.PLAIN:
-            rows += wrap(line.text, columns)
-        else:
-            parts = wrap(line.text, columns)
-            rows += [" " * ((columns - columns_of(part)) // 2) + part for part in parts]
-    return "\n".join(rows) + "\n"
+        room = columns // title_scale if line.style is Style.TITLE else columns
+        for row in _set(line, room, width):
+            yield row, line.style
+
+
+def _set(line: Line, columns: int, width: Width) -> list[str]:
+    if line.style is Style.RULE:
+        return ["-" * columns]
+    if line.style is Style.PAIR:
+        gap = columns - width(line.text) - width(line.right)
+        if gap >= 1:
+            return [line.text + " " * gap + line.right]
+        right = wrap(line.right, columns, width)
+        left = wrap(line.text, columns, width)
+        return left + [" " * (columns - width(part)) + part for part in right]
+    parts = wrap(line.text, columns, width)
+    if line.style is Style.PLAIN:
+        return parts
+    return [" " * ((columns - width(part)) // 2) + part for part in parts]
+
+
+def as_text(lines: Iterable[Line], columns: int = COLUMNS_58_MM) -> str:
+    """The slip as fixed-width text, the way a printer without graphics sets it."""
+    return "\n".join(row for row, _ in rows(lines, columns)) + "\n"
 
 
 def qr_svg(payload: str) -> str:
@@ -187,10 +206,10 @@ def _pieces(text: str) -> list[str]:
     return [*pieces, word] if word else pieces
 
 
-def _longest(text: str, columns: int) -> str:
+def _longest(text: str, columns: int, width: Width) -> str:
     kept = ""
     for one in text:
-        if columns_of(kept + one) > columns:
+        if width(kept + one) > columns:
             break
         kept += one
     return kept or text[0]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from terminal.configuration import parse
+from terminal.configuration import PrinterConfig, parse
 from terminal.errors import ConfigInvalid, HomeUnsafe, NotEnrolled
 from terminal.home import ApiAddress, Enrolment, Home
 
@@ -39,6 +39,13 @@ def test_configuration_is_read_with_units() -> None:
     assert [position.id for position in config.positions] == ["kiosk", "counter"]
 
 
+def test_the_printer_of_a_terminal_is_read() -> None:
+    assert parse(GOOD).printer is None
+    text = '[printer]\nport = "tcp://192.0.2.9"\npaper_mm = 80\ncuts = false\nauto = true\n'
+    printer = parse(text + GOOD).printer
+    assert printer == PrinterConfig("tcp://192.0.2.9", 80, cuts=False, auto=True)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "line", "field"),
     [
@@ -58,6 +65,10 @@ def test_configuration_is_read_with_units() -> None:
         ("", '[[scanner]]\nname = "s"\nport = "loop://"\n', 3, "scanner[0].port"),
         ("", '[[scanner]]\nname = "s"\n', 1, "scanner[0].port"),
         ("", '[[scanner]]\nname = "s"\nport = "/dev/a"\nbaud = 1\n', 4, "scanner[0].baud"),
+        ("", '[printer]\nport = "lp0"\n', 2, "printer.port"),
+        ("", '[printer]\nport = "/dev/usb/lp0"\npaper_mm = 57\n', 3, "printer.paper_mm"),
+        ("", '[printer]\nport = "/dev/usb/lp0"\nglyphs = "big5"\n', 3, "printer.glyphs"),
+        ("", "[printer]\ncuts = true\n", 1, "printer.port"),
     ],
 )
 def test_bad_configuration_names_line_and_field(old: str, new: str, line: int, field: str) -> None:
