@@ -259,6 +259,31 @@ class Unshown:
 
 
 @dataclass(frozen=True, slots=True)
+class StaffProof:
+    """Whether the staff corner opens.
+
+    Attributes:
+        ok: the PIN was right.
+        set: this machine has a PIN at all.
+        locked_until_ms: when the lockout ends, 0 if there is none.
+    """
+
+    ok: bool
+    set: bool = True
+    locked_until_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceShown:
+    """Another venue where the same can be had, for whoever finds this machine out of service."""
+
+    id: str
+    name: str
+    name_en: str
+    phone: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class PositionView:
     """Everything a page needs to draw one position, at one moment.
 
@@ -270,6 +295,8 @@ class PositionView:
         size: entries of all kinds.
         revision: grows with every change; a page that has it need not redraw.
         waiting: a tap asked for by the API or the command line waits for the next card.
+        tiles: offers of a kiosk that has several; ``offer`` is the one touched, if any.
+        nearby: where to go instead, while this machine is out of service.
     """
 
     position: str
@@ -296,6 +323,8 @@ class PositionView:
     practice: bool = False
     revision: int = 0
     waiting: bool = False
+    tiles: tuple[OfferShown, ...] = ()
+    nearby: tuple[PlaceShown, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,8 @@ from terminal.errors import ConfigInvalid
 
 PROFILES: Final = ("counter", "kiosk")
 POSITIONS_MAX: Final = 16
+#: Tiles of a kiosk that can be touched without reading glasses.
+TILES_MAX: Final = 6
 SCANNERS_MAX: Final = 16
 BAUDRATE_MAX: Final = 4_000_000
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}\Z")
@@ -31,6 +33,7 @@ class PositionConfig:
 
     Attributes:
         offer: the offer that a kiosk redeems without being asked; empty at a counter.
+        offers: several that a kiosk shows as tiles, one of which is touched before the tap.
         reader: regular expression on reader names; empty takes every reader.
     """
 
@@ -39,6 +42,7 @@ class PositionConfig:
     venue: str
     offer: str = ""
     reader: str = ""
+    offers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +137,12 @@ class _Table:
             raise self.refuse(key, f"must be a text in quotes, not {value!r}")
         return value
 
+    def texts_of(self, key: str) -> tuple[str, ...]:
+        value = self.values.get(key, [])
+        if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+            raise self.refuse(key, 'must be a list of texts: ["…", "…"]')
+        return tuple(value)
+
     def number_of(self, key: str, default: int | None, low: int, high: int) -> int | None:
         value = self.values.get(key, default)
         if value is None:
@@ -166,7 +176,7 @@ class _Table:
 _TERMINAL_KEYS: Final = frozenset(
     "name server sync_every snapshot_max_age offline_cap passphrase_file port demo".split()
 )
-_POSITION_KEYS: Final = frozenset("id profile venue offer reader".split())
+_POSITION_KEYS: Final = frozenset("id profile venue offer offers reader".split())
 _SCANNER_KEYS: Final = frozenset("name port baudrate".split())
 _PRINTER_KEYS: Final = frozenset("port paper_mm glyphs qr cuts auto baudrate".split())
 _PRINTER_PORT: Final = re.compile(r"(/dev/|serial:/dev/|tcp://|png:)\S+\Z")
@@ -303,13 +313,16 @@ def _position(table: _Table) -> PositionConfig:
     if profile not in PROFILES:
         raise table.refuse("profile", f"must be counter or kiosk, not {profile!r}")
     offer, reader = table.text_of("offer", ""), table.text_of("reader", "")
-    if profile == "kiosk" and not offer:
+    offers = table.texts_of("offers")
+    if profile == "kiosk" and not offer and not offers:
         raise table.refuse("offer", "is missing; a kiosk needs the offer that it redeems")
+    if offers and (offer or profile != "kiosk" or not 2 <= len(set(offers)) <= TILES_MAX):
+        raise table.refuse("offers", f"are 2 to {TILES_MAX} of a kiosk, instead of `offer`")
     try:
         re.compile(reader)
     except re.error as error:
         raise table.refuse("reader", f"is no regular expression: {error}") from None
-    return PositionConfig(name, profile, table.text_of("venue"), offer, reader)
+    return PositionConfig(name, profile, table.text_of("venue"), offer, reader, offers)
 
 
 def _refuse_unknown(table: _Table, known: frozenset[str]) -> None:

@@ -13,6 +13,7 @@ from terminal.flow import TapFlow
 from terminal.journal import Journal
 from terminal.presenting import Presented
 from terminal.shift import Shifts
+from terminal.staff import StaffPin
 from terminal.state import TerminalFacts
 from terminal.stock import StockDesk
 from terminal.supervisors import Supervisors
@@ -33,6 +34,7 @@ class Parts:
         verdicts: the server's newest judgement of each entry that it has judged.
         problems: what hinders the terminal beside ledger and link, a sentence each.
         closing: what to close after the ledger.
+        staff: the PIN of the staff corner.
     """
 
     ledger: str
@@ -53,4 +55,5 @@ class Parts:
     new_nonce: Callable[[], str]
     verdicts: Callable[[], Mapping[int, str]]
     problems: Callable[[], Sequence[str]]
+    staff: StaffPin
     closing: Sequence[Callable[[], None]] = ()

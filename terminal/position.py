@@ -21,6 +21,8 @@ from terminal.presenting import Presented
 
 #: A card tapped at a counter stays at hand this long after it left the reader.
 CARD_SESSION_MS: Final = 60_000
+#: A tile touched at a kiosk waits this long for its card.
+TILE_MS: Final = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ class Position:
         self._phase = Phase.IDLE
         self._since_ms = 0
         self._armed: Future[Presented] | None = None
+        self._tile = ("", 0)
         self.revision = 0
 
     @property
@@ -115,6 +118,19 @@ class Position:
                 if self._phase is Phase.CARD:
                     self._phase = Phase.IDLE
             return held
+
+    def choose(self, offer: str, boot_ms: int) -> None:
+        """A tile of a kiosk was touched; one that it does not have, or none, ends a choice."""
+        with self.lock:
+            known = offer in self.config.offers
+            self._tile = (offer, boot_ms + TILE_MS) if known else ("", 0)
+            self._touch()
+
+    def offer(self, boot_ms: int) -> str:
+        """The offer that a card tapped now is for; empty while none was chosen."""
+        with self.lock:
+            offer, until_ms = self._tile
+            return offer if boot_ms < until_ms else self.config.offer
 
     def arm(self) -> Future[Presented]:
         """The next card goes to whoever holds the returned future; an earlier wait is ended."""

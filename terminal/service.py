@@ -22,6 +22,7 @@ from terminal.answers import (
     ReaderShown,
     RecentTap,
     ShiftShown,
+    StaffProof,
     SyncAnswer,
     TapAnswer,
     TerminalStatus,
@@ -33,6 +34,7 @@ from terminal.clock import Moment
 from terminal.corrections import VoidOrder
 from terminal.errors import NoCard, PositionUnknown, RequestInvalid
 from terminal.flow import TapOrder
+from terminal.neighbours import nearby
 from terminal.parts import Parts
 from terminal.position import Position
 from terminal.reception import Reception
@@ -157,6 +159,8 @@ class TerminalService:
             demo=parts.demo,
             revision=held.revision,
             waiting=held.armed(),
+            tiles=tuple(self._shown_offer(held, one, now) for one in held.config.offers),
+            nearby=nearby(installed, venue) if closed else (),
         )
 
     def card_present(self, position: str) -> bool:
@@ -300,6 +304,10 @@ class TerminalService:
         held = self.position(position)
         self._desk.settle(held, held.clear(self.parts.facts.time.now().now_ms))
 
+    def choose(self, position: str, offer: str) -> None:
+        """See ``TerminalSurface.choose``."""
+        self.position(position).choose(offer, self.parts.facts.time.now().boot_ms)
+
     def last_unshown(self, position: str) -> Unshown | None:
         """See ``TerminalSurface.last_unshown``."""
         return self._desk.unshown.get(self.position(position).id)
@@ -328,6 +336,19 @@ class TerminalService:
         held.touch()
         return totals
 
+    def close_day(self, position: str) -> Totals:
+        """See ``TerminalSurface.close_day``."""
+        held = self.position(position)
+        totals = self.parts.shifts.close(position, held.config.venue, day=True)
+        self.parts.courier.nudge()
+        held.touch()
+        return totals
+
+    def staff_enter(self, position: str, pin: str) -> StaffProof:
+        """See ``TerminalSurface.staff_enter``."""
+        self.position(position)
+        return self.parts.staff.enter(pin, self.parts.facts.time.now().now_ms)
+
     # Inside.
 
     def position(self, name: str) -> Position:
@@ -340,9 +361,11 @@ class TerminalService:
 
     def _own_offer(self, held: Position, now: Moment) -> OfferShown | None:
         """The offer that a kiosk redeems, with what is left of it here."""
-        name, installed = held.config.offer, self.parts.facts.installed
-        if not name:
-            return None
+        name = held.offer(now.boot_ms)
+        return self._shown_offer(held, name, now) if name else None
+
+    def _shown_offer(self, held: Position, name: str, now: Moment) -> OfferShown:
+        installed = self.parts.facts.installed
         offer, left = installed.offer(name), None
         if isinstance(offer, Offer):
             with self.parts.writer.turn:

@@ -72,8 +72,13 @@ class Shifts:
         assert opened is not None  # the fold has just read the entry
         return opened
 
-    def close(self, position: str, venue: str) -> Totals:
+    def close(self, position: str, venue: str, *, day: bool = False) -> Totals:
         """Closes the open shift; durable on return.
+
+        Args:
+            position: where.
+            venue: its venue.
+            day: also without a shift: a kiosk that nobody opened ends its day.
 
         Raises:
             ShiftState: none is open.
@@ -82,13 +87,15 @@ class Shifts:
         with self._writer.turn:
             self._check_ready()
             shift = self._writer.daybook.page(position).shift
-            if shift is None:
+            if shift is None and not day:
                 raise ShiftState(f"{position} has no open shift")
             now = self._facts.time.now()
             tally = self._writer.daybook.tally(position, now.now_ms)
             offers = sorted(tally.offers)
             entry = shift_close_entry(
-                Place(position, venue, shift.operator, shift.id),
+                Place(position, venue, shift.operator, shift.id)
+                if shift is not None
+                else Place(position, venue, position, self._new_id()),
                 now,
                 offers,
                 [tally.offers[name].redeemed for name in offers],

@@ -14,6 +14,7 @@ from terminal.answers import (
     PositionView,
     RecentTap,
     ShiftShown,
+    StaffProof,
     SyncAnswer,
     TapAnswer,
     TerminalStatus,
@@ -95,6 +96,9 @@ class TerminalSurface(Protocol):
     def dismiss(self, position: str) -> None:
         """Ends the card session and any shown answer; the position is idle again."""
 
+    def choose(self, position: str, offer: str) -> None:
+        """A tile of a kiosk was touched: the next card is for this offer, for a while."""
+
     def last_unshown(self, position: str) -> Unshown | None:
         """The tap that an interruption hid from this page, if any; pages ask it at start."""
 
@@ -126,3 +130,9 @@ class TerminalSurface(Protocol):
         Raises:
             ShiftState: none is open.
         """
+
+    def close_day(self, position: str) -> Totals:
+        """Closes the day of a kiosk, with or without a shift; *writes*."""
+
+    def staff_enter(self, position: str, pin: str) -> StaffProof:
+        """Whether this PIN opens the staff corner; wrong ones lock it for a while."""

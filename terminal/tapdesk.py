@@ -13,7 +13,7 @@ from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import replace
 from typing import Final
 
-from ledger.codes import Outcome
+from ledger.codes import Code, Outcome
 from ledger.errors import LogFault
 from readers.connection import CardConnection
 from terminal.answers import TapAnswer, Unshown
@@ -23,7 +23,7 @@ from terminal.journal import Pending
 from terminal.parts import Parts
 from terminal.position import Position
 from terminal.presenting import Presented
-from terminal.wording import internal_fault
+from terminal.wording import internal_fault, wording_of
 
 _LOG: Final = logging.getLogger("redcard.terminal")
 
@@ -46,16 +46,26 @@ class TapDesk:
     def begin_kiosk(self, position: Position) -> str:
         """Makes the nonce of a kiosk's tap and notes it before the card is read."""
         nonce = self._parts.new_nonce()
-        now_ms = self._parts.facts.time.now().now_ms
-        self._parts.journal.begin(Pending(nonce, position.id, position.config.offer, now_ms))
+        now = self._parts.facts.time.now()
+        offer = position.offer(now.boot_ms)
+        self._parts.journal.begin(Pending(nonce, position.id, offer, now.now_ms))
         return nonce
 
     def finish_kiosk(self, position: Position, nonce: str, presented: Presented) -> None:
-        """Decides, records and shows a kiosk's tap of its own offer."""
+        """Decides, records and shows a kiosk's tap: of its own offer, or of the tile touched."""
+        now = self._parts.facts.time.now()
+        offer = position.offer(now.boot_ms)
+        if not offer:
+            details = {"n": len(position.config.offers)}
+            wording = wording_of(Code.O07, details)
+            unnamed = TapAnswer(Outcome.REFER.value, Code.O07.value, "ambiguous", nonce, wording)
+            self.settle(position, position.show(unnamed, now.now_ms))
+            return
+        position.choose("", now.boot_ms)
         order = TapOrder(
             place=self._parts.shifts.place(position.id, position.config.venue),
             profile=position.profile,
-            offer=position.config.offer,
+            offer=offer,
             nonce=nonce,
         )
         self.run(position, order, presented)
