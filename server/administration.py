@@ -17,6 +17,8 @@ from typing import Any, Final
 
 from server.core import ServerCore
 from server.errors import DatabaseFault, ImportRefused, ServerError
+from server.key_list import key_list
+from server.office_acts import OFFICE_ACTS
 from server.signals.signal import explain
 
 Arguments = Mapping[str, Any]
@@ -44,6 +46,10 @@ async def _revoke(core: ServerCore, arguments: Arguments) -> Any:
 
 async def _terminals(core: ServerCore, _arguments: Arguments) -> Any:
     return {"ledgers": await core.ledgers()}
+
+
+async def _terminal_keys(core: ServerCore, _arguments: Arguments) -> Any:
+    return {"note": (await key_list(core)).decode()}
 
 
 async def _supervisor(core: ServerCore, arguments: Arguments) -> Any:
@@ -168,6 +174,7 @@ ACTS: Final[Mapping[str, Act]] = {
     "enrol": _enrol,
     "revoke": _revoke,
     "terminals": _terminals,
+    "terminal_keys": _terminal_keys,
     "supervisor": _supervisor,
     "supervisors": _supervisors,
     "publish_offers": _publish_offers,
@@ -186,6 +193,7 @@ ACTS: Final[Mapping[str, Act]] = {
     "signals": _signals,
     "rebuild": _rebuild,
     "import_batches": _import_batches,
+    **OFFICE_ACTS,
 }
 
 

@@ -21,6 +21,8 @@ from server import card_list, leases, members, offers, reports, stock
 from server.casebook import open_cases
 from server.database import Database
 from server.desk import Desk
+from server.disputes import Disputes
+from server.evidence import Evidence
 from server.fleet import fleet
 from server.home import ServerHome
 from server.identity_map import IdentityMap
@@ -28,9 +30,14 @@ from server.offers import OfferBook, Published
 from server.own_ledger import OwnLedger
 from server.people import People
 from server.publish import Repository
+from server.report_lines import Line, whole_line
 from server.schema import settings
+from server.settlement import Settlement
 from server.sign_in import Door
 from server.signals.scan import SIGNALS_LOCK, Scan, scan, touched_days
+from server.statements import Statements
+from server.statistics import counted, months_with_events
+from server.year_report import YearReport, year_report
 from sync.admission import LedgerState
 from sync.roster_build import build_roster
 
@@ -55,6 +62,10 @@ class BackOffice:
         self.people = People(desk)
         self.door = Door(desk)
         self.identities = IdentityMap(desk)
+        self.settlement = Settlement(desk)
+        self.statements = Statements(desk)
+        self.disputes = Disputes(desk)
+        self.evidence = Evidence(desk)
         self._publishing = asyncio.Lock()
 
     # Offers, venues, members: changed in the database, then published.
@@ -175,14 +186,46 @@ class BackOffice:
 
     async def month_report(self, month: str) -> reports.MonthReport:
         """The report of one month; see ``reports.month_report``."""
-        async with self.database.reading() as connection:
+        async with self.database.writing() as connection:
             published = await self.book.read(connection)
             return await reports.month_report(connection, published, month, self.now_ms())
 
+    async def year_report(self, year: str) -> YearReport:
+        """The report of one year; see ``year_report.year_report``."""
+        async with self.database.writing() as connection:
+            published = await self.book.read(connection)
+            return await year_report(connection, published, year, self.now_ms())
+
+    async def state_period(self, period: str, person: str) -> Line:
+        """Keeps the figures of a month or year as somebody states them now."""
+        async with self.database.writing() as connection:
+            published = await self.book.read(connection)
+            now_ms = self.now_ms()
+            found = await counted(connection, published, period, now_ms)
+            total = whole_line(found, published, period)
+            await reports.state(connection, period, total, person, now_ms)
+            await self.own.record(connection, "stated", operator=person, subject=period)
+            return total
+
+    async def count_statistics(self) -> int:
+        """Counts every month and year that something touched; returns how many there are.
+
+        A report counts what it needs by itself; this one is for when nobody waits.
+        """
+        async with self.database.reading() as connection:
+            months = await months_with_events(connection)
+        names = [*months, *sorted({month[:4] for month in months})]
+        for name in names:
+            async with self.database.writing() as connection:
+                published = await self.book.read(connection)
+                await counted(connection, published, name, self.now_ms())
+        return len(names)
+
     async def counts(self) -> dict[str, int]:
         """Recorded, confirmed, lost and twice."""
-        async with self.database.reading() as connection:
-            return await reports.whole_counts(connection)
+        async with self.database.writing() as connection:
+            published = await self.book.read(connection)
+            return await reports.whole_counts(connection, published, self.now_ms())
 
     async def stock_of(self, offer: str) -> stock.StockState:
         """Stock of one offer."""

@@ -23,7 +23,20 @@ CATALOGUE_BYTES_MAX: Final = 64 * 1024 * 1024
 SOFT_COUNTS: Final = frozenset({StockMode.PER_DAY, StockMode.PER_SESSION})
 
 _VENUE_TEXTS: Final = ("name", "name_en", "kind", "level", "district", "street", "phone", "zone")
-_VENUE_NOTES: Final = frozenset({"demo", "address", "longitude", "latitude"})
+_VENUE_NOTES: Final = frozenset(
+    {
+        "demo",
+        "address",
+        "longitude",
+        "latitude",
+        "owner",
+        "owner_kind",
+        "accepted",
+        "area_m2",
+        "street_facing",
+        "outside_compound",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,8 @@ import click
 from redcard.cli import pass_session, shared_options
 from redcard.commands.at_server import DEFAULT_HOME, ask_server, clock_at, send_file
 from redcard.commands.card_list import hash_cards
+from redcard.commands.people import audit, erase, people
+from redcard.commands.settle import settle
 from redcard.commands.signals import signals, what_of
 from redcard.commands.supervisors import supervisor
 from redcard.console import EXIT_DONE, Session, emit, note, table
@@ -28,6 +30,10 @@ def server() -> None:
 
 
 server.add_command(hash_cards)
+server.add_command(people)
+server.add_command(audit)
+server.add_command(erase)
+server.add_command(settle)
 server.add_command(signals)
 
 
@@ -139,10 +145,20 @@ server.add_command(supervisor)
 
 
 @server.command()
+@click.option(
+    "--keys",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the signed list of their keys to this file, for whoever checks receipts.",
+)
 @shared_options
 @pass_session
-def terminals(session: Session) -> int:
+def terminals(session: Session, keys: Path | None) -> int:
     """Every terminal's ledger: state, size, last seen."""
+    if keys is not None:
+        note = ask_server(session, "terminal_keys")["note"]
+        keys.write_text(note, encoding="utf-8")
+        emit(session, {"keys": str(keys), "note": note}, str(keys))
+        return EXIT_DONE
     answer = ask_server(session, "terminals")
     rows = [[str(row.get(name, "")) for name in _LEDGER_COLUMNS] for row in answer["ledgers"]]
     emit(session, answer, table("", _LEDGER_COLUMNS, rows))

@@ -1,0 +1,170 @@
+"""Acts of the back office from the server's own shell: people, settlement, cases and the rest.
+
+Each is one function of ``server.administration.ACTS``: a core and plain arguments in, a document
+that JSON can carry out. Who acts is the console; the operating system let them in.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict, is_dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Final
+
+from server.roles import CONSOLE_ACTOR
+
+if TYPE_CHECKING:
+    from server.core import ServerCore
+
+Arguments = Mapping[str, Any]
+OfficeAct = Callable[["ServerCore", Arguments], Awaitable[Any]]
+_ME: Final = CONSOLE_ACTOR
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON carries it: dataclasses as objects, bytes in base64."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {name: plain(one) for name, one in asdict(value).items()}
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode("ascii")
+    if isinstance(value, Mapping):
+        return {str(name): plain(one) for name, one in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(one) for one in value]
+    return value
+
+
+async def _people(core: ServerCore, _arguments: Arguments) -> Any:
+    return {"people": plain(await core.people.all(_ME))}
+
+
+async def _person_add(core: ServerCore, arguments: Arguments) -> Any:
+    made = await core.people.add(
+        _ME,
+        arguments["person"],
+        name=arguments["name"],
+        role=arguments["role"],
+        scope=arguments.get("scope", ""),
+    )
+    return plain(made)
+
+
+async def _person_change(core: ServerCore, arguments: Arguments) -> Any:
+    changed = await core.people.change(
+        _ME,
+        arguments["person"],
+        role=arguments.get("role"),
+        scope=arguments.get("scope"),
+        active=arguments.get("active"),
+    )
+    return plain(changed)
+
+
+async def _person_reset(core: ServerCore, arguments: Arguments) -> Any:
+    factor = bool(arguments.get("second_factor", False))
+    return plain(await core.people.reset(_ME, arguments["person"], second_factor=factor))
+
+
+async def _records(core: ServerCore, arguments: Arguments) -> Any:
+    found = await core.people.records(
+        _ME, person=arguments.get("person", ""), act=arguments.get("acts", "")
+    )
+    return {"records": plain(found)}
+
+
+async def _identity_erase(core: ServerCore, arguments: Arguments) -> Any:
+    erased = await core.identities.erase(_ME, arguments["member"])
+    return {"member": arguments["member"], "erased": erased}
+
+
+async def _settle_state(core: ServerCore, arguments: Arguments) -> Any:
+    await core.judge()
+    made = await core.settlement.state_month(
+        _ME, arguments["month"], merchant=arguments.get("merchant", "")
+    )
+    return {"statements": plain(made)}
+
+
+async def _settle_list(core: ServerCore, arguments: Arguments) -> Any:
+    found = await core.statements.all(
+        _ME,
+        month=arguments.get("month", ""),
+        merchant=arguments.get("merchant", ""),
+        state=arguments.get("state", ""),
+    )
+    return {"statements": plain(found)}
+
+
+async def _settle_show(core: ServerCore, arguments: Arguments) -> Any:
+    number = int(arguments["statement"])
+    statement = await core.statements.one(_ME, number)
+    entries: list[Any] = []
+    while page := await core.statements.entries(_ME, number, start=len(entries)):
+        entries += page
+    disputes = await core.disputes.all(_ME, statement=number)
+    return plain(statement) | {"entries": plain(entries), "disputes": plain(disputes)}
+
+
+async def _settle_close(core: ServerCore, arguments: Arguments) -> Any:
+    return plain(await core.settlement.settle(_ME, int(arguments["statement"])))
+
+
+async def _settle_tariff(core: ServerCore, arguments: Arguments) -> Any:
+    given = (arguments["merchant"], arguments["offer"], int(arguments["fen"]))
+    await core.settlement.set_tariff(_ME, *given)
+    return {"merchant": given[0], "offer": given[1], "fen": given[2]}
+
+
+async def _settle_adjust(core: ServerCore, arguments: Arguments) -> Any:
+    await core.settlement.adjust(
+        _ME,
+        int(arguments["statement"]),
+        offer=arguments.get("offer", ""),
+        units=int(arguments.get("units", 0)),
+        fen=int(arguments.get("fen", 0)),
+        reason=arguments["reason"],
+        dispute=int(arguments.get("dispute", 0)),
+    )
+    return {"statement": int(arguments["statement"])}
+
+
+async def _settle_dispute(core: ServerCore, arguments: Arguments) -> Any:
+    number = await core.disputes.open(
+        _ME,
+        int(arguments["statement"]),
+        reason=arguments["reason"],
+        position=arguments.get("position", ""),
+    )
+    return {"dispute": number}
+
+
+async def _settle_decide(core: ServerCore, arguments: Arguments) -> Any:
+    upheld = bool(arguments["upheld"])
+    await core.disputes.decide(_ME, int(arguments["dispute"]), upheld=upheld)
+    return {"dispute": int(arguments["dispute"]), "upheld": upheld}
+
+
+async def _evidence(core: ServerCore, arguments: Arguments) -> Any:
+    return plain(await core.evidence.of(_ME, arguments["position"]))
+
+
+OFFICE_ACTS: Final[Mapping[str, OfficeAct]] = {
+    "people": _people,
+    "person_add": _person_add,
+    "person_change": _person_change,
+    "person_reset": _person_reset,
+    "records": _records,
+    "identity_erase": _identity_erase,
+    "settle_state": _settle_state,
+    "settle_list": _settle_list,
+    "settle_show": _settle_show,
+    "settle_close": _settle_close,
+    "settle_tariff": _settle_tariff,
+    "settle_adjust": _settle_adjust,
+    "settle_dispute": _settle_dispute,
+    "settle_decide": _settle_decide,
+    "evidence": _evidence,
+}
