@@ -34,6 +34,7 @@ from server.known import card_histories, pieces
 from server.leases import close_leases, parts_of_leases
 from server.offers import OfferBook
 from server.schema import FOLDED, cursors, events, judgements, ledgers
+from server.schema_statistics import STATISTICS
 
 _JUDGE_LOCK: Final = 0x6A7564
 
@@ -87,7 +88,7 @@ class Projector:
         async with self._database.writing() as connection:
             if not await self._database.exclusive(connection, _JUDGE_LOCK):
                 raise Overloaded("another server is judging; try again", retry_after_s=5)
-            for table in FOLDED:
+            for table in (*FOLDED, *STATISTICS):
                 await connection.execute(delete(table))
             bench = await self._bench(connection)
             alone: list[Event] = []

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from alembic import context
 
-from server import schema_office  # noqa: F401 - its tables belong to the metadata
+from server import schema_office, schema_statistics  # noqa: F401 - their tables belong to it
 from server.schema import metadata
 
 connection = context.config.attributes["connection"]

@@ -1,4 +1,7 @@
-"""Looks with every signal while the server runs, once an hour, at what has come in since."""
+"""What a running server does once an hour: it counts, and looks with every signal.
+
+Only what something has come in for since the last time is counted and looked at.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,8 @@ async def watch_forever(office: BackOffice, pause_s: float = PAUSE_S) -> None:
     while True:
         try:
             await office.scan_signals()
+            await office.count_statistics()
         except (SQLAlchemyError, OSError):
-            # A look writes all or nothing, and the next one begins where this one did.
-            _log.exception("looking for signals failed and is tried again")
+            # Each writes all or nothing, and the next time begins where this one did.
+            _log.exception("counting or looking for signals failed and is tried again")
         await asyncio.sleep(pause_s)
