@@ -48,13 +48,6 @@ _CARD_CODES: Final = {
     CardStatus.EXPIRED: Code.C06,
     CardStatus.NOT_ACTIVE: Code.C08,
 }
-_RESERVATION_CODES: Final = {
-    ReservationState.NONE: Code.O08,
-    ReservationState.OTHER_VENUE: Code.O09,
-    ReservationState.USED: Code.O09,
-    ReservationState.EXPIRED: Code.O09,
-    ReservationState.NOT_GENUINE: Code.O09,
-}
 
 
 class _Fault(NamedTuple):
@@ -299,9 +292,9 @@ def _time(case: _Case) -> Iterator[_Fault]:
 def _reservation(case: _Case) -> Iterator[_Fault]:
     offer, found = case.sound, case.state.reservation
     needed = offer.offline is OfflineMode.RESERVED or offer.booking is Booking.REQUIRED
-    if needed and found in _RESERVATION_CODES:
-        details: dict[str, str | int] = {"phone": offer.phone, "why": str(found)}
-        yield _Fault(_RESERVATION_CODES[found], None, details)
+    if needed and found is not ReservationState.VALID:
+        code = Code.O08 if found is ReservationState.NONE else Code.O09
+        yield _Fault(code, None, {"phone": offer.phone, "why": str(found)})
 
 
 def _limit(case: _Case) -> Iterator[_Fault]:

@@ -9,6 +9,7 @@ from ledger.errors import OfferInvalid
 from ledger.rules import values
 from ledger.rules.offer import (
     CAP_DEFAULT_UNITS,
+    PROXY_CARDS_DEFAULT,
     Booking,
     Eligibility,
     Evidence,
@@ -39,7 +40,7 @@ KEYS: Final = frozenset(
     "from until weekdays hours holidays sessions venues scope eligibility limits interval "
     "interval_minutes re_entry re_entry_minutes stock member_price_fen list_price_fen "
     "discount_per_mille discount_percent companions evidence tolerance tolerance_minutes offline "
-    "cap home_venue proxy_collect "
+    "cap home_venue proxy_collect proxy_cards "
     "identified identity_check phone booking basis opening_text venues_text eligibility_text "
     "bring_text note_text".split()
 )
@@ -99,6 +100,7 @@ def offer(source: Source, holiday_dates: frozenset[date] = frozenset()) -> Offer
         cap=values.integer(source, "cap", default=CAP_DEFAULT_UNITS),
         home_venue=values.flag(source, "home_venue"),
         proxy_collect=values.flag(source, "proxy_collect"),
+        proxy_cards=values.integer(source, "proxy_cards", default=PROXY_CARDS_DEFAULT),
         identified=values.flag(source, "identified"),
         identity_check=values.flag(source, "identity_check"),
         booking=values.word(Booking, source, "booking", Booking.NONE),

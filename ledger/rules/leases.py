@@ -25,17 +25,15 @@ from ledger.rules import windows
 from ledger.rules.offer import LeaseView, Offer, StockMode
 
 REFILL_UNITS: Final = 8
-#: A refill takes at most this part of what is free, so that the last units stay within reach.
-REFILL_SHARE: Final = 50
 
 
 def refill_units(wanted: int, free: int) -> int:
     """Units to grant to a terminal that needs ``wanted`` and can have at most ``free``.
 
-    Small leases leave little stranded on terminals that are cut off: with 10,000 units and one
-    terminal in five offline, larger ones leave twice as much unsold.
+    Small leases leave little stranded on terminals that are cut off; what connected ones hold when
+    the pool runs dry is recalled, so that the last units need no smaller ones.
     """
-    return min(free, max(wanted, min(REFILL_UNITS, free // REFILL_SHARE)))
+    return min(free, max(wanted, REFILL_UNITS))
 
 
 class LeaseBook:

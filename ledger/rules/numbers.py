@@ -48,7 +48,7 @@ def parse_range(text: str) -> NumberRange:
     Raises:
         EntryInvalid: of another form; the message shows one that is right.
     """
-    found = _RANGE.match(text.strip().upper().replace("—", "-").replace("～", "-"))  # noqa: RUF001
+    found = _RANGE.match(text.strip().upper().replace("—", "-").replace("～", "-"))
     if found is None:
         raise EntryInvalid(f"{text[:40]!r} is no number range; write A00001-A00100")
     prefix, first, other, last = found[1], found[2], found[3], found[4] or found[2]

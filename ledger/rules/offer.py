@@ -27,6 +27,7 @@ from ledger.rules.terms import (
     DAY_MS,
     HOUR_MS,
     MINUTE_MS,
+    PROXY_CARDS_DEFAULT,
     VENUE_ZONE,
     Ask,
     Booking,
@@ -53,6 +54,7 @@ __all__ = [
     "DAY_MS",
     "HOUR_MS",
     "MINUTE_MS",
+    "PROXY_CARDS_DEFAULT",
     "VENUE_ZONE",
     "Ask",
     "Booking",
@@ -231,6 +233,7 @@ class Offer:
     cap: int = CAP_DEFAULT_UNITS
     home_venue: bool = False
     proxy_collect: bool = False
+    proxy_cards: int = PROXY_CARDS_DEFAULT
     identified: bool = False
     identity_check: bool = False
     phone: str = ""

@@ -116,6 +116,7 @@ class TerminalState:
         offline_cap: units this terminal may approve unconnected, or ``None`` for no bound.
         cap_used: unreversed units of this offer above the last receipted size.
         cap_used_total: the same over all offers.
+        agent_cards: colleagues' cards that the representative has had served today here.
         lease: the terminal's open lease for this offer.
         refill: what came of asking for more units.
         online: what the server said of an ``online`` offer, with ``online_code`` and
@@ -140,6 +141,7 @@ class TerminalState:
     offline_cap: int | None = None
     cap_used: int = 0
     cap_used_total: int = 0
+    agent_cards: int = 0
     lease: LeaseView | None = None
     refill: Refill = Refill.NOT_ASKED
     online: OnlineAnswer = OnlineAnswer.NOT_ASKED

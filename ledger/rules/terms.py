@@ -173,6 +173,8 @@ class ReservationState(StrEnum):
     NONE = "none"
     VALID = "valid"
     OTHER_VENUE = "other_venue"
+    OTHER_TERMINAL = "other_terminal"
+    TOO_MANY = "too_many"
     USED = "used"
     EXPIRED = "expired"
     NOT_GENUINE = "not_genuine"

@@ -27,6 +27,8 @@ PERIODS: Final = {
 }
 RESERVATION: Final = {
     "other_venue": "Booked at another venue",
+    "other_terminal": "Booked at another counter",
+    "too_many": "More than was booked",
     "used": "Booking already used",
     "expired": "Booking has expired",
     "not_genuine": "Booking could not be verified",

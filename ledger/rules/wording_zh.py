@@ -38,6 +38,8 @@ PERIODS: Final = {
 }
 RESERVATION: Final = {
     "other_venue": "预约在其他点位",
+    "other_terminal": "预约在另一柜台",
+    "too_many": "超过预约数量",
     "used": "预约已使用",
     "expired": "预约已过期",
     "not_genuine": "预约未通过核验",

@@ -177,7 +177,7 @@ def test_units_of_a_day_or_sitting_end_with_it() -> None:
 
 @pytest.mark.parametrize(
     ("wanted", "free", "granted_units"),
-    [(1, 0, 0), (1, 10, 1), (1, 100, 2), (1, 10_000, REFILL_UNITS), (20, 10_000, 20), (5, 3, 3)],
+    [(1, 0, 0), (1, 5, 5), (1, 9, 8), (1, 10_000, REFILL_UNITS), (20, 10_000, 20), (5, 3, 3)],
 )
 def test_refills_stay_small(wanted: int, free: int, granted_units: int) -> None:
     assert refill_units(wanted, free) == granted_units
