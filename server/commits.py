@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import update
@@ -47,6 +47,23 @@ class Work:
     won: bool = False
     fault: BaseException | None = None
 
+    @property
+    def number(self) -> int:
+        """The server's number of the ledger."""
+        return self.log.log
+
+    @property
+    def before(self) -> LogState:
+        """The head that admission saw."""
+        return self.log.state
+
+    @property
+    def after(self) -> StoredLog:
+        """The head once the batch is stored."""
+        done = self.admitted
+        state = replace(self.log.state, size=done.size, root=done.root, frontier=done.frontier)
+        return self.log._replace(state=state)
+
 
 class GroupCommit:
     """The one way by which entries reach the disk."""
@@ -62,17 +79,27 @@ class GroupCommit:
         self._waiting.append(work)
         async with self._turn:
             if not work.done:
-                group = self._waiting[:GROUP_BATCHES_MAX]
-                del self._waiting[:GROUP_BATCHES_MAX]
-                await self._commit_group(group)
+                await self._commit_group(self._next_group(work))
         if work.fault is not None:
             raise work.fault
         return work.won
 
+    def _next_group(self, work: Work) -> list[Work]:
+        """This batch and others that wait, one of each ledger: what follows it comes later."""
+        group: dict[int, Work] = {}
+        for waiting in self._waiting:
+            if len(group) < GROUP_BATCHES_MAX or waiting.number == work.number:
+                group.setdefault(waiting.number, waiting)
+        # Whose turn it is goes now, also if another batch of its ledger came before it.
+        group[work.number] = work
+        taken = {id(one) for one in group.values()}
+        self._waiting = [one for one in self._waiting if id(one) not in taken]
+        return list(group.values())
+
     async def _commit_group(self, group: Sequence[Work]) -> None:
         try:
             await self._write(group)
-        except (SQLAlchemyError, OSError) as error:
+        except (SQLAlchemyError, OSError, DatabaseFault) as error:
             if len(group) == 1:
                 group[0].fault = error
             else:  # one of them may be at fault: each for itself
@@ -88,9 +115,13 @@ class GroupCommit:
             work.done = True
 
     async def _write(self, group: Sequence[Work]) -> None:
+        if self._database.hot is not None:
+            moved = await self._database.hot.write(group)
+            for work in group:
+                work.won = work.number in moved
+            return
         async with self._database.writing() as connection:
-            # In one order everywhere, so that two servers never wait for each other.
-            for work in sorted(group, key=lambda one: (one.log.log, one.admitted.size)):
+            for work in group:
                 work.won = await _advance(connection, work)
             winners = [work for work in group if work.won]
             rows = [

@@ -25,6 +25,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from server.errors import DatabaseFault, MigrationFailed, SchemaNewer
+from server.hot_path import HotPath
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -54,6 +55,8 @@ class Database:
         self.postgresql = parsed.get_backend_name() == "postgresql"
         self._lock = lock
         self._writing = asyncio.Lock()
+        #: The way in, where the database has one of its own.
+        self.hot = HotPath(url) if self.postgresql else None
         if self.postgresql:
             self._writer = self._reader = create_async_engine(
                 parsed, pool_size=POOL_CONNECTIONS_MAX, max_overflow=0, pool_pre_ping=True
@@ -136,6 +139,8 @@ class Database:
 
     async def close(self) -> None:
         """Gives all connections back, and the lock."""
+        if self.hot is not None:
+            await self.hot.close()
         await self._writer.dispose()
         if self._reader is not self._writer:
             await self._reader.dispose()

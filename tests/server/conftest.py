@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from redcard.bench.postgres import Cluster, binaries, cluster
 from server.database import Database
-from tests.server.postgres import Cluster, binaries, cluster
 
 
 @pytest.fixture(scope="session")
