@@ -18,6 +18,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from server import card_list, leases, members, offers, reports, stock
+from server.case_desk import CaseDesk
 from server.casebook import open_cases
 from server.database import Database
 from server.desk import Desk
@@ -62,6 +63,7 @@ class BackOffice:
         self.people = People(desk)
         self.door = Door(desk)
         self.identities = IdentityMap(desk)
+        self.case_desk = CaseDesk(desk)
         self.settlement = Settlement(desk)
         self.statements = Statements(desk)
         self.disputes = Disputes(desk)

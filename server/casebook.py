@@ -13,10 +13,15 @@ from ledger.entry import Kind
 from server.facts import Case, Event
 from server.known import pieces
 from server.schema import cases
+from server.schema_office import case_acts
 from sync.feed import Reason
 
 OPEN = "open"
+DECIDE = "decide"
+REOPEN = "reopen"
 RESOLVED = "resolved"
+#: A person has decided; it stays so until something is added to it.
+CLOSED = "closed"
 _CONTENTS = ("nonces", "positions", "first_ms")
 
 
@@ -52,11 +57,17 @@ async def keep_cases(
     ]
     held = await _held(connection, sorted(members), sorted({*wanted, *waited}))
     fresh = [_row(key, case, now_ms) for key, case in wanted.items() if key not in held]
+    decided = await decisions(connection, [row["key"] for row in fresh])
+    for row in fresh:
+        if row["key"] in decided:  # it was decided before everything was folded anew
+            row["state"] = CLOSED
     changed = []
     for key, row in held.items():
         case = wanted.get(key)
         state = OPEN if case else RESOLVED
         now = _contents(case) if case else _stored(row)
+        if row.state == CLOSED and (case is None or now == _stored(row)):
+            continue
         if (state, now) != (row.state, _stored(row)):
             changed.append({"of_id": row.id, "state": state, **now})
     if fresh:
@@ -106,6 +117,22 @@ def _contents(case: Case) -> dict[str, Any]:
 
 def _stored(row: Any) -> dict[str, Any]:
     return {name: getattr(row, name) for name in _CONTENTS}
+
+
+async def decisions(connection: AsyncConnection, keys: Sequence[str]) -> dict[str, str]:
+    """What people decided of some cases; those that were opened again since are left out."""
+    found: dict[str, str] = {}
+    for some in pieces(sorted(keys)):
+        statement = (
+            select(case_acts.c.key, case_acts.c.act, case_acts.c.value)
+            .where(case_acts.c.key.in_(some), case_acts.c.act.in_((DECIDE, REOPEN)))
+            .order_by(case_acts.c.id)
+        )
+        found |= {
+            row.key: row.value if row.act == DECIDE else ""
+            for row in await connection.execute(statement)
+        }
+    return {key: value for key, value in found.items() if value}
 
 
 async def open_cases(connection: AsyncConnection) -> list[dict[str, Any]]:

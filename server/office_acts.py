@@ -151,6 +151,35 @@ async def _evidence(core: ServerCore, arguments: Arguments) -> Any:
     return plain(await core.evidence.of(_ME, arguments["position"]))
 
 
+async def _case_list(core: ServerCore, arguments: Arguments) -> Any:
+    await core.judge()
+    found = await core.case_desk.all(
+        _ME,
+        state=arguments.get("state", "open"),
+        reason=arguments.get("reason", ""),
+        assigned=arguments.get("assigned", ""),
+    )
+    return {"cases": plain(found)}
+
+
+async def _case_show(core: ServerCore, arguments: Arguments) -> Any:
+    return plain(await core.case_desk.one(_ME, arguments["key"]))
+
+
+async def _case_act(core: ServerCore, arguments: Arguments) -> Any:
+    key, act, value = arguments["key"], arguments["doing"], arguments.get("value", "")
+    remark = arguments.get("remark", "")
+    if act == "assign":
+        await core.case_desk.assign(_ME, key, value)
+    elif act == "note":
+        await core.case_desk.note(_ME, key, remark)
+    elif act == "reopen":
+        await core.case_desk.reopen(_ME, key, remark)
+    else:
+        await core.case_desk.decide(_ME, key, value, remark)
+    return plain(await core.case_desk.one(_ME, key))
+
+
 OFFICE_ACTS: Final[Mapping[str, OfficeAct]] = {
     "people": _people,
     "person_add": _person_add,
@@ -167,4 +196,7 @@ OFFICE_ACTS: Final[Mapping[str, OfficeAct]] = {
     "settle_dispute": _settle_dispute,
     "settle_decide": _settle_decide,
     "evidence": _evidence,
+    "case_list": _case_list,
+    "case_show": _case_show,
+    "case_act": _case_act,
 }

@@ -17,13 +17,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import and_, delete, func, insert, or_, select, update
+from sqlalchemy import and_, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger.entry import Kind
 from ledger.rules.offer import VENUE_ZONE, BrokenOffer, Offer
 from ledger.rules.windows import local_day
-from server.casebook import OPEN
+from server.casebook import CLOSED, OPEN, decisions
 from server.desk import Desk
 from server.disputes import open_disputes
 from server.errors import ImportRefused
@@ -32,7 +32,6 @@ from server.roles import Actor, Right
 from server.schema import cases, events, ledgers
 from server.schema_office import (
     adjustments,
-    case_acts,
     statement_entries,
     statements,
     tariffs,
@@ -344,17 +343,16 @@ def _taken_back(merchants: Iterable[str]) -> Any:
 
 async def _barred(connection: AsyncConnection) -> set[tuple[str, int]]:
     """Entries of open cases, and of cases whose decision was that they are not paid."""
-    rejected = (
-        select(case_acts.c.key)
-        .where(case_acts.c.act == "decide", case_acts.c.value == REJECTED)
-        .distinct()
+    statement = select(cases.c.key, cases.c.positions, cases.c.state).where(
+        cases.c.state.in_((OPEN, CLOSED))
     )
-    statement = select(cases.c.positions).where(
-        or_(cases.c.state == OPEN, cases.c.key.in_(rejected))
-    )
+    rows = (await connection.execute(statement)).all()
+    decided = await decisions(connection, [row.key for row in rows if row.state == CLOSED])
     barred: set[tuple[str, int]] = set()
-    for positions in await connection.scalars(statement):
-        for position in json.loads(positions):
+    for row in rows:
+        if row.state == CLOSED and decided.get(row.key) != REJECTED:
+            continue
+        for position in json.loads(row.positions):
             ledger, _, seq = position.partition("/")
             barred.add((ledger, int(seq)))
     return barred

@@ -13,7 +13,9 @@ import click
 from redcard.cli import pass_session, shared_options
 from redcard.commands.at_server import DEFAULT_HOME, ask_server, clock_at, send_file
 from redcard.commands.card_list import hash_cards
+from redcard.commands.cases import case
 from redcard.commands.people import audit, erase, people
+from redcard.commands.reports import report
 from redcard.commands.settle import settle
 from redcard.commands.signals import signals, what_of
 from redcard.commands.supervisors import supervisor
@@ -34,6 +36,8 @@ server.add_command(people)
 server.add_command(audit)
 server.add_command(erase)
 server.add_command(settle)
+server.add_command(case)
+server.add_command(report)
 server.add_command(signals)
 
 
@@ -318,21 +322,6 @@ def recall(session: Session, ledger: str, offer: str) -> int:
     """Ask LEDGER for its unused units of OFFER; they return by its signed word."""
     answer = ask_server(session, "recall", ledger=ledger, offer=offer)
     emit(session, answer, session.say("已要求收回", "asked for"))
-    return EXIT_DONE
-
-
-@server.command()
-@click.option("--month", required=True, help="YYYY-MM, of the venues' calendar.")
-@click.option("--csv", "as_csv_", is_flag=True, help="Comma-separated, for a spreadsheet.")
-@shared_options
-@pass_session
-def report(session: Session, month: str, as_csv_: bool) -> int:
-    """Persons and person-times of a month, by offer and level, with definitions."""
-    from redcard.month_sheet import as_csv, as_table
-
-    answer = ask_server(session, "report", month=month)
-    text = as_csv(answer) if as_csv_ else as_table(session, answer)
-    emit(session, answer, text)
     return EXIT_DONE
 
 

@@ -1,0 +1,105 @@
+"""Cases: looked at, decided, and not lost when everything is folded anew."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from server.case_desk import open_matter
+from server.core import ServerCore
+from server.errors import ImportRefused, NotAllowed
+from server.roles import CONSOLE_ACTOR, Actor, Role
+from tests.server.world import DAY_MS, MINUTE_MS, START_MS, Terminal, Time, enrol, play, push
+
+
+async def _twice(core: ServerCore, time: Time) -> tuple[Terminal, str]:
+    """One member at two terminals on one day; returns the second terminal and the case's key."""
+    first = await enrol(core, "kiosk", time)
+    second = await enrol(core, "kiosk2", time)
+    first.redeem(1, "a")
+    second.redeem(1, "b", at_ms=START_MS + MINUTE_MS)
+    time.pass_(MINUTE_MS)
+    await push(core, first)
+    await push(core, second)
+    await core.judge()
+    (case,) = await core.case_desk.all(CONSOLE_ACTOR)
+    return second, case.key
+
+
+def test_a_decision_outlives_a_rebuild(home: Path, database_url: str) -> None:
+    async def run(core: ServerCore, time: Time) -> None:
+        second, key = await _twice(core, time)
+        desk = core.case_desk
+        await desk.assign(CONSOLE_ACTOR, key, "li")
+        await desk.note(CONSOLE_ACTOR, key, "打电话问过站点")
+        await desk.decide(CONSOLE_ACTOR, key, "reject", "重复领取")
+        with pytest.raises(ImportRefused, match="closed already"):
+            await desk.decide(CONSOLE_ACTOR, key, "accept")
+        await core.projector.rebuild()
+        assert await desk.all(CONSOLE_ACTOR) == []
+        case = await desk.one(CONSOLE_ACTOR, key)
+        assert (case.state, case.decision, case.assigned) == ("closed", "reject", "li")
+        assert [act.act for act in case.acts] == ["assign", "note", "decide"]
+        # Somebody who is beyond the limit a third time is looked at again.
+        second.redeem(1, "c", at_ms=time())
+        await push(core, second, 1)
+        await core.judge()
+        (again,) = await desk.all(CONSOLE_ACTOR)
+        assert (again.key, again.nonces) == (key, ("b", "c"))
+        acts = await core.people.records(CONSOLE_ACTOR, act="case")
+        assert [one.act for one in acts] == ["case.decide", "case.note", "case.assign"]
+
+    play(run, home, database_url)
+
+
+def test_what_was_rejected_is_not_paid(home: Path) -> None:
+    async def run(core: ServerCore, time: Time) -> None:
+        _, key = await _twice(core, time)
+        await core.case_desk.decide(CONSOLE_ACTOR, key, "reject")
+        await core.case_desk.reopen(CONSOLE_ACTOR, key)
+        await core.case_desk.decide(CONSOLE_ACTOR, key, "accept")
+        time.pass_(3 * DAY_MS)
+        (may,) = await core.settlement.state_month(CONSOLE_ACTOR, "2014-05")
+        assert may.units == 2, "the last decision holds"
+
+    play(run, home)
+
+
+def test_a_district_sees_its_own(home: Path) -> None:
+    async def run(core: ServerCore, time: Time) -> None:
+        _, key = await _twice(core, time)
+        east, west = (Actor("d", Role.DISTRICT, name) for name in ("东城区", "西城区"))
+        assert [one.key for one in await core.case_desk.all(east)] == [key]
+        assert await core.case_desk.all(west) == []
+        with pytest.raises(ImportRefused):
+            await core.case_desk.decide(west, key, "accept")
+        with pytest.raises(NotAllowed):
+            await core.case_desk.decide(Actor("a", Role.AUDITOR), key, "accept")
+
+    play(run, home)
+
+
+def test_a_matter_is_a_case_too(home: Path, database_url: str) -> None:
+    async def run(core: ServerCore, time: Time) -> None:
+        async with core.database.writing() as connection:
+            for expected in (True, False):
+                new = await open_matter(
+                    connection,
+                    key="problem|kiosk|1",
+                    kind="problem",
+                    reason="reader",
+                    now_ms=time(),
+                    venue="M01",
+                    terminal="kiosk",
+                    facts={"ledger_size": 3},
+                )
+                assert new is expected
+        (case,) = await core.case_desk.all(CONSOLE_ACTOR)
+        assert (case.kind, case.reason, case.details) == ("problem", "reader", {"ledger_size": 3})
+        await core.case_desk.decide(CONSOLE_ACTOR, case.key, "refer")
+        assert await core.case_desk.all(CONSOLE_ACTOR) == []
+        (closed,) = await core.case_desk.all(CONSOLE_ACTOR, state="closed")
+        assert closed.decision == "refer"
+
+    play(run, home, database_url)
