@@ -19,6 +19,7 @@ from server.core import ServerCore
 from server.errors import DatabaseFault, ImportRefused, ServerError
 from server.key_list import key_list
 from server.office_acts import OFFICE_ACTS
+from server.roles import CONSOLE_ACTOR
 from server.signals.signal import explain
 
 Arguments = Mapping[str, Any]
@@ -133,8 +134,14 @@ async def _recall(core: ServerCore, arguments: Arguments) -> Any:
 
 async def _report(core: ServerCore, arguments: Arguments) -> Any:
     await core.judge()
-    report = await core.month_report(arguments["month"])
-    return asdict(report) | {"counts": dict(report.counts)}
+    if arguments.get("year"):
+        return asdict(await core.year_report(arguments["year"]))
+    return asdict(await core.month_report(arguments["month"]))
+
+
+async def _state_period(core: ServerCore, arguments: Arguments) -> Any:
+    await core.judge()
+    return asdict(await core.state_period(arguments["period"], CONSOLE_ACTOR.person))
 
 
 async def _cases(core: ServerCore, _arguments: Arguments) -> Any:
@@ -189,6 +196,7 @@ ACTS: Final[Mapping[str, Act]] = {
     "lease": _lease,
     "recall": _recall,
     "report": _report,
+    "state_period": _state_period,
     "cases": _cases,
     "signals": _signals,
     "rebuild": _rebuild,

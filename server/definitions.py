@@ -9,13 +9,13 @@ from typing import Final
 DEFINITIONS: Final[Mapping[str, tuple[str, str]]] = {
     "person_times": (
         (
-            "人次：本月发生的核销笔数，已撤销、重复上传、重复入馆和被拒的不计；家属与加领份数不计；按核销"
-            "发生日（北京时间）归月，补传计入发生月"
+            "人次：本期发生的核销笔数，已撤销、重复上传、重复入馆和被拒的不计；家属与加领份数不计；按核销"
+            "发生日（北京时间）归期，补传计入发生当期"
         ),
         (
-            "Person-times: redemptions that happened in the month, net of voids; repeated "
+            "Person-times: redemptions that happened in the period, net of voids; repeated "
             "uploads, re-entries and declines not counted; companions and extra units not counted; "
-            "by event date in Asia/Shanghai, late uploads count in the month they happened"
+            "by event date in Asia/Shanghai, late uploads count in the period they happened"
         ),
     ),
     "persons": (
@@ -33,12 +33,12 @@ DEFINITIONS: Final[Mapping[str, tuple[str, str]]] = {
         "Flagged: of the person-times, those flagged for somebody to look at",
     ),
     "offers_running": (
-        "在线项目：本月内至少一天在有效期的不同服务项目数",
-        "Offers running: distinct offers whose life has at least one day in the month",
+        "在线项目：本期内至少一天在有效期的不同服务项目数，同一项目只计一次",
+        "Offers running: distinct offers whose life has at least one day in the period",
     ),
     "offers_new": (
-        "新增项目：有效期自本月开始的服务项目数",
-        "New offers: offers whose life begins in the month",
+        "新增项目：有效期自本期开始的服务项目数",
+        "New offers: offers whose life begins in the period",
     ),
     "recorded": (
         "已登记：服务器收到的核销笔数（含已撤销）",
@@ -54,3 +54,54 @@ DEFINITIONS: Final[Mapping[str, tuple[str, str]]] = {
         "Twice: taps (same nonce, card, offer) counted more than once, must be 0",
     ),
 }
+
+#: The same for what only reports of a year, or of a period beside another, have.
+FURTHER: Final[Mapping[str, tuple[str, str]]] = {
+    "offer_months": (
+        "项目月数：各月在线项目数之和，一个项目跨几个月计几次",
+        "Offer-months: the offers of each month in sum; an offer counts in every month it ran",
+    ),
+    "mean_offers": (
+        "月均搭载：项目月数除以 12，保留两位小数",
+        "Offers a month: offer-months divided by 12, to two decimals",
+    ),
+    "mean_person_times": (
+        "月均人次：全年人次除以 12，四舍五入",
+        "Person-times a month: the year's divided by 12, rounded half up",
+    ),
+    "peak_offers": (
+        "项目高峰月：在线项目最多的两个月，并列的一并列出",
+        "Peak months by offers: the two with most offers, and their equals",
+    ),
+    "peak_person_times": (
+        "人次高峰月：人次最多的两个月，并列的一并列出",
+        "Peak months by person-times: the two with most, and their equals",
+    ),
+    "last_year": (
+        "同比：与上年同期相比的增长，取整百分数；上年同期为零的不计算",
+        "Year on year: growth over the same period of the year before, in whole percent",
+    ),
+    "last_month": (
+        "环比：与上月相比的增长，取整百分数；上月为零的不计算",
+        "Month on month: growth over the month before, in whole percent",
+    ),
+    "stated": (
+        "发布后更正：本期数字发布之后，因补传、撤销或复核发生的变化",
+        "Restated since: what late ledgers, voids and reviews have changed since it was stated",
+    ),
+    "as_of": (
+        "数据截至：生成时服务器已收到并判定的条目；之后补传的计入其发生当期",
+        "As of: what the server held and had judged then; what comes later counts when it happened",
+    ),
+}
+
+
+def definition(name: str, lang: str) -> str:
+    """What a figure counts; empty for one that needs no words.
+
+    Args:
+        name: of the figure, as in the report's document.
+        lang: ``zh`` or ``en``.
+    """
+    zh, en = DEFINITIONS.get(name) or FURTHER.get(name) or ("", "")
+    return zh if lang == "zh" else en
