@@ -24,6 +24,7 @@ from server.errors import (
     RequestUnauthentic,
 )
 from server.ingest import Answer, refuse
+from server.key_list import key_list
 from server.questions import answer_hold, answer_lease, origin_of_asker
 from sync.asking import QUESTION_BYTES_MAX, QUESTION_MEDIA_TYPE
 from sync.enrolment import ENROL_BYTES_MAX, decode_request, encode_enrolled
@@ -42,6 +43,7 @@ from sync.protocol import (
     ENROL_PATH,
     INTEGER_MAX,
     NOTE_MEDIA_TYPE,
+    TERMINALS_PATH,
     TUF_PATH,
     Problem,
     StatusWord,
@@ -270,6 +272,17 @@ async def post_enrol(request: Request, core: Core) -> Response:
     except EnrolmentRefused as error:
         return _answer(refuse(StatusWord.ACTIVATION, f"{error}; nothing was enrolled"))
     return Response(encode_enrolled(answer), media_type="application/json")
+
+
+@router.get(
+    TERMINALS_PATH,
+    summary="The signed list of all terminals' keys, by which anyone checks a receipt",
+    responses=_responses(_TEXT),
+    response_class=Response,
+)
+async def get_terminals(core: Core) -> Response:
+    """Signs the list as of now."""
+    return Response(await key_list(core), media_type="text/plain")
 
 
 @router.get(

@@ -35,6 +35,8 @@ CARD_KEY_BYTES: Final = 32
 WITNESS: Final = "witness"
 JUDGEMENTS: Final = "judgements"
 FEED: Final = "feed"
+#: Signs the list of all terminal keys, by which anyone checks a receipt.
+TERMINALS: Final = "terminals"
 #: The key of the server's own ledger, to which the acts of the back office are appended.
 OWN: Final = "own"
 #: The key to which terminals encrypt files.
@@ -101,7 +103,8 @@ class ServerHome:
         if not _passphrase_file(path).exists():
             write_private(path / "passphrase", secrets.token_urlsafe(32).encode("ascii"))
         keys = PassphraseKeyStore(path / "keys", passphrase_of(path), cost=cost)
-        for name in (WITNESS, JUDGEMENTS, FEED, OWN, *(key_name(role) for role in ONLINE_ROLES)):
+        roles = (key_name(role) for role in ONLINE_ROLES)
+        for name in (WITNESS, JUDGEMENTS, FEED, TERMINALS, OWN, *roles):
             keys.generate(name, KeyKind.ED25519)
         keys.generate(AGE, KeyKind.X25519)
         write_private(
@@ -122,8 +125,9 @@ class ServerHome:
         """
         configuration = read_configuration(path)
         keys = PassphraseKeyStore(path / "keys", passphrase_of(path))
-        if OWN not in keys.names():  # a home of the time before the server had a ledger
-            keys.generate(OWN, KeyKind.ED25519)
+        # A home of the time before the server had a ledger, or listed the terminals' keys.
+        for name in {OWN, TERMINALS} - set(keys.names()):
+            keys.generate(name, KeyKind.ED25519)
         return cls(path, configuration, keys)
 
     def signer(self, use: str) -> KeySigner:
@@ -146,7 +150,7 @@ class ServerHome:
 
     def vkeys(self) -> dict[str, str]:
         """Verifier keys by use, for terminals."""
-        signers = {use: self.signer(use) for use in (WITNESS, JUDGEMENTS, FEED)}
+        signers = {use: self.signer(use) for use in (WITNESS, JUDGEMENTS, FEED, TERMINALS)}
         return {use: vkey(s.name, s.public_key, s.note_type) for use, s in signers.items()}
 
     @property

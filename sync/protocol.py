@@ -106,6 +106,8 @@ def feed_path(ledger: str, after: int) -> str:
 
 
 ENROL_PATH: Final = "/v1/enrol"
+#: The signed list of all terminals' keys (``ledger.log.keylist``).
+TERMINALS_PATH: Final = "/v1/terminals"
 TUF_PATH: Final = "/v1/tuf/"
 
 

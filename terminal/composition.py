@@ -11,11 +11,13 @@ import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from keys.derivation import card_hash
 from keys.keystore import KeyStore
-from ledger.log.note import Ed25519Verifier, Verifier
+from ledger.log.note import Ed25519Verifier, KeySigner, Verifier
+from ledger.log.proof import tap_receipt
 from ledger.log.reading import LogReader
 from ledger.log.store import LogStore
 from ledger.rules.terms import VENUE_ZONE
@@ -40,12 +42,11 @@ from terminal.flow import Probe, TapFlow, no_probe
 from terminal.home import Enrolment, Home
 from terminal.install import Installer, SchemesFactory, red_card_schemes
 from terminal.journal import Journal
-from terminal.machine import LEDGER_KEY, boot_facts, ledger_signer, open_keys
+from terminal.machine import boot_facts, ledger_signer, open_keys
 from terminal.orders import Orders
 from terminal.parts import Parts
 from terminal.position import Position
 from terminal.presenting import Presented, present
-from terminal.receipts.proof import ReceiptSigner
 from terminal.roster import open_roster
 from terminal.service import TerminalService
 from terminal.shift import Shifts
@@ -110,8 +111,9 @@ def open_terminal(
         time.signed(server.state.number("signed_ms"))
         facts = TerminalFacts(time, Installed(), home.config.snapshot_max_age_ms)
         facts.update_link(acknowledged=server.state.acknowledged().size)
+        signer = ledger_signer(held_keys, enrolment.origin, home.ledger_path)
         writer = LedgerWriter(
-            _log_opener(home, clock, time, enrolment, held_keys, server),
+            _log_opener(home, clock, time, enrolment, signer, server),
             lambda reason: fault_entry(time.now(), "ledger", reason),
         )
         undo.callback(writer.close)
@@ -128,7 +130,17 @@ def open_terminal(
             wipe.carry_out()
         installer.begin()
         held = _Held(
-            home, enrolment, held_keys, journal, facts, writer, server, installer, wipe, probe
+            home,
+            enrolment,
+            held_keys,
+            journal,
+            facts,
+            writer,
+            server,
+            installer,
+            wipe,
+            probe,
+            signer,
         )
         service = _assemble(held, readers)
         undo.pop_all()
@@ -166,10 +178,11 @@ class _Held:
     installer: Installer
     wipe: Wipe
     probe: Probe
+    signer: KeySigner
 
     def sign(self, message: bytes) -> bytes:
         """Signs with the ledger's key."""
-        return self.keys.sign(LEDGER_KEY, message)
+        return self.signer.sign(message)
 
     def now_ms(self) -> int:
         """The terminal's time, above its floor."""
@@ -218,11 +231,9 @@ def _log_opener(
     clock: Clock,
     time: TerminalTime,
     enrolment: Enrolment,
-    keys: KeyStore,
+    signer: KeySigner,
     server: _Server,
 ) -> Callable[[], LogStore]:
-    signer = ledger_signer(keys, enrolment.origin)
-
     def open_log() -> LogStore:
         try:
             receipts = server.state.receipts()
@@ -288,7 +299,7 @@ def _flow(held: _Held, stock: StockDesk) -> TapFlow:
         facts=held.facts,
         journal=held.journal,
         stock=stock,
-        receipts=ReceiptSigner(held.enrolment.origin, held.sign),
+        receipts=partial(tap_receipt, held.signer),
         offline_cap=held.home.config.offline_cap,
         terminal=held.home.config.name,
         probe=held.probe,

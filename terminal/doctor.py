@@ -32,7 +32,7 @@ from terminal.errors import TerminalError
 from terminal.home import Enrolment, Home
 from terminal.install import CA_KEYS, catalogue_of, named
 from terminal.journal import Journal
-from terminal.machine import LEDGER_KEY, open_keys
+from terminal.machine import ledger_key, open_keys
 from terminal.state import snapshot_age
 
 FREE_BYTES_MIN: Final = 200 << 20
@@ -149,8 +149,8 @@ def _fonts() -> Finding:
 def _keys_and_ledger(home: Home, enrolment: Enrolment) -> Iterator[Finding]:
     try:
         keys = open_keys(home)
-        public_key = keys.public_key(LEDGER_KEY)
-    except (KeyStoreError, TerminalError) as error:
+        public_key = keys.public_key(ledger_key(keys, home.ledger_path))
+    except (KeyStoreError, LedgerError, TerminalError) as error:
         yield _bad("keys", "密钥库打不开", str(error), "restore `keys` and `passphrase` together")
         return
     yield _good("keys", "密钥库正常", "the key store opens")

@@ -15,7 +15,7 @@ from sync.transport import ANSWER_BYTES_MAX, Request, Response
 from terminal.clock import Clock
 from terminal.composition import open_server
 from terminal.home import Home
-from terminal.machine import LEDGER_KEY, open_keys
+from terminal.machine import ledger_signer, open_keys
 
 
 @contextmanager
@@ -41,7 +41,7 @@ def open_client(home: Home, clock: Clock) -> Iterator[Client]:
             state=server.state,
             transport=transport,
             keys=server.keys,
-            sign=lambda message: keys.sign(LEDGER_KEY, message),
+            sign=ledger_signer(keys, enrolment.origin, home.ledger_path).sign,
             now_ms=lambda: max(clock.wall_ms(), server.state.number("signed_ms")),
             downlink=server.store,
         )

@@ -28,7 +28,6 @@ from terminal.clock import Moment
 from terminal.entries import Place, clock_entry, tap_entry
 from terminal.journal import Journal, Pending
 from terminal.presenting import Presented
-from terminal.receipts.proof import ReceiptSigner
 from terminal.replay import number, prior_from, prior_of, text
 from terminal.state import Installed, TerminalFacts, card_view
 from terminal.stock import Prepared, StockDesk
@@ -89,7 +88,7 @@ class TapFlow:
         facts: TerminalFacts,
         journal: Journal,
         stock: StockDesk,
-        receipts: ReceiptSigner,
+        receipts: Callable[[int, bytes], str],
         offline_cap: int | None,
         terminal: str,
         probe: Probe = no_probe,
@@ -255,7 +254,7 @@ class TapFlow:
         details = answer_details(decision, installed, order.offer)
         receipt = ""
         if written is not None and decision.outcome is Outcome.APPROVE:
-            receipt = self._receipts.text(written.seq, written.leaf)
+            receipt = self._receipts(written.seq, written.leaf)
         return TapAnswer(
             outcome=decision.outcome.value,
             code=code.value,

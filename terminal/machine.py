@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
+from pathlib import Path
 from typing import Final
 
 from keys.keystore import KeyStore
 from keys.passphrase import PassphraseKeyStore
-from ledger.log.note import KeySigner
+from ledger.errors import LogFault
+from ledger.log.note import Ed25519Verifier, KeySigner
+from ledger.log.shards import keys_of
 from ledger.log.store import BootFacts
 from terminal.clock import Clock
 from terminal.home import Home
@@ -36,11 +39,30 @@ def open_keys(home: Home) -> KeyStore:
     return PassphraseKeyStore(home.keys_path, home.passphrase())
 
 
-def ledger_signer(keys: KeyStore, origin: str) -> KeySigner:
-    """The signer of the ledger's checkpoints."""
-    return KeySigner(
-        origin, lambda message: keys.sign(LEDGER_KEY, message), keys.public_key(LEDGER_KEY)
+def ledger_key(keys: KeyStore, ledger: Path) -> str:
+    """Name of the key that signs a ledger: the first, or the one of its last rotation.
+
+    Raises:
+        LogFault: the ledger names a key that this store does not have, or cannot be read.
+    """
+    names = [name for name in keys.names() if name.startswith(f"{LEDGER_KEY}.")]
+    if not names or not ledger.exists():
+        return LEDGER_KEY
+    *_, newest = keys_of(ledger)
+    public = Ed25519Verifier.from_vkey(newest).public_key
+    for name in (LEDGER_KEY, *names):
+        if keys.public_key(name) == public:
+            return name
+    raise LogFault(
+        f"{ledger}: its key was replaced by one that is not in this home's key store;"
+        " use the home that belongs to it"
     )
+
+
+def ledger_signer(keys: KeyStore, origin: str, ledger: Path | None = None) -> KeySigner:
+    """The signer of the ledger's checkpoints; of a new ledger without its file."""
+    name = ledger_key(keys, ledger) if ledger is not None else LEDGER_KEY
+    return KeySigner(origin, lambda message: keys.sign(name, message), keys.public_key(name))
 
 
 def boot_facts(clock: Clock, now_ms: int, epoch: int) -> BootFacts:

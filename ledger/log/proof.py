@@ -14,10 +14,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from ledger.errors import ProofInvalid
+from ledger.errors import NoteInvalid, ProofInvalid
 from ledger.log.checkpoint import Checkpoint, open_checkpoint, parse
 from ledger.log.merkle import HASH_BYTES, Nodes, inclusion_proof, leaf_hash, verify_inclusion
-from ledger.log.note import Signer, Verifier, open_note, sign_note, split_note
+from ledger.log.note import Signature, Signer, Verifier, split_note
 
 HEADER: Final = "c2sp.org/tlog-proof@v1"
 RECEIPT_HEADER: Final = "redcard-receipt/v1"
@@ -70,15 +70,22 @@ class TapReceipt:
         origin: identity of its log.
         seq: place of the entry.
         leaf: its leaf hash, 32 bytes.
+        signature: by the ledger's key over `text`.
     """
 
     origin: str
     seq: int
     leaf: bytes
+    signature: bytes = b""
 
     def text(self) -> str:
-        """The signed text."""
+        """The signed text: header, origin, seq and leaf hash, a line each."""
         return f"{RECEIPT_HEADER}\n{self.origin}\n{self.seq}\n{_base64(self.leaf)}\n"
+
+    def note(self, key: Verifier) -> bytes:
+        """The receipt as a signed note, for anybody's tools; ``key`` is the one that signed it."""
+        line = Signature(self.origin, key.key_id, self.signature).line()
+        return f"{self.text()}\n{line}".encode()
 
 
 def prove(source: ProofSource, seq: int, note: bytes | None = None) -> bytes:
@@ -150,8 +157,11 @@ def verify_proof(data: bytes, entry: bytes, verifiers: Sequence[Verifier]) -> Ch
     return head
 
 
-def tap_receipt(signer: Signer, seq: int, leaf: bytes) -> bytes:
-    """The payload of the QR code at the tap: a signed note over origin, seq and leaf hash.
+def tap_receipt(signer: Signer, seq: int, leaf: bytes) -> str:
+    """The text of the QR code at the tap: origin, seq, leaf hash and the signature over them.
+
+    One line of ASCII, ``redcard-receipt/v1 origin seq leaf signature``, both in base64. It is a
+    signed note without what anybody can add again: see `TapReceipt.note`.
 
     Args:
         signer: the ledger's key; its name is the origin.
@@ -159,34 +169,48 @@ def tap_receipt(signer: Signer, seq: int, leaf: bytes) -> bytes:
         leaf: leaf hash of its bytes, 32 bytes.
 
     Raises:
-        ProofInvalid: the origin is so long that the payload passes 300 bytes.
+        ProofInvalid: the origin is so long that the text passes 300 bytes.
     """
-    data = sign_note(TapReceipt(signer.name, seq, leaf).text(), [signer])
-    if len(data) > RECEIPT_BYTES_MAX:
-        raise ProofInvalid(f"a receipt of {len(data)} bytes is longer than {RECEIPT_BYTES_MAX}")
-    return data
+    receipt = TapReceipt(signer.name, seq, leaf)
+    signature = signer.sign(receipt.text().encode())
+    line = " ".join([*receipt.text().split("\n")[:4], _base64(signature)])
+    if len(line) > RECEIPT_BYTES_MAX:
+        raise ProofInvalid(f"a receipt of {len(line)} bytes is longer than {RECEIPT_BYTES_MAX}")
+    return line
 
 
-def open_tap_receipt(data: bytes, verifiers: Sequence[Verifier]) -> TapReceipt:
-    """Verifies the payload of a receipt's QR code.
+def parse_tap_receipt(text: str) -> TapReceipt:
+    """Parses the text of a receipt's QR code; nothing in it is verified yet.
 
     Raises:
-        ProofInvalid: not a receipt, or signed by another ledger's key.
-        NoteInvalid: no trusted key has signed it.
+        ProofInvalid: not a receipt.
     """
-    if len(data) > RECEIPT_BYTES_MAX:
-        raise ProofInvalid(f"a receipt has at most {RECEIPT_BYTES_MAX} bytes")
-    opened = open_note(data, verifiers)
-    lines = opened.text.split("\n")
-    if len(lines) != 5 or lines[0] != RECEIPT_HEADER or not _NUMBER.match(lines[2]):
-        raise ProofInvalid(f"a receipt begins with the line {RECEIPT_HEADER}")
-    receipt = TapReceipt(lines[1], int(lines[2]), _unbase64(lines[3]))
-    if len(receipt.leaf) != HASH_BYTES or receipt.text() != opened.text:
-        raise ProofInvalid("a line of the receipt is malformed")
-    if receipt.origin not in opened.verified:
-        raise ProofInvalid(
-            f"the receipt names {receipt.origin}, but another ledger's key signed it"
-        )
+    parts = text.split(" ")
+    if len(text) > RECEIPT_BYTES_MAX or len(parts) != 5 or parts[0] != RECEIPT_HEADER:
+        raise ProofInvalid(f"a receipt is one line that begins with {RECEIPT_HEADER}")
+    if not _NUMBER.match(parts[2]):
+        raise ProofInvalid("a receipt names the place of its entry")
+    receipt = TapReceipt(parts[1], int(parts[2]), _unbase64(parts[3]), _unbase64(parts[4]))
+    whole = [*receipt.text().split("\n")[:4], _base64(receipt.signature)]
+    if len(receipt.leaf) != HASH_BYTES or " ".join(whole) != text:
+        raise ProofInvalid("a part of the receipt is malformed")
+    return receipt
+
+
+def open_tap_receipt(text: str, verifiers: Sequence[Verifier]) -> TapReceipt:
+    """Verifies the text of a receipt's QR code.
+
+    Raises:
+        ProofInvalid: not a receipt.
+        NoteInvalid: no trusted key of the ledger that it names has signed it.
+    """
+    receipt = parse_tap_receipt(text)
+    message = receipt.text().encode()
+    own = [key for key in verifiers if key.name == receipt.origin]
+    if not own:
+        raise NoteInvalid(f"there is no trusted key of {receipt.origin}")
+    if not any(key.verify(message, receipt.signature) for key in own):
+        raise NoteInvalid(f"{receipt.origin} has not signed this receipt")
     return receipt
 
 

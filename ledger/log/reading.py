@@ -153,7 +153,10 @@ class StoredLog:
             start,
             start + limit,
         )
-        for size, note in found:
+        # A batch never passes the head at which the key was replaced: both keys signed that one
+        # alone, and by it the other side learns the new key.
+        turns = self._rotations(start, start + limit)[:1]
+        for size, note in [*turns, *(one for one in found if not turns or one[0] < turns[0][0])]:
             total = self._one(
                 "SELECT sum(length(CAST(entry AS BLOB)) + 1) FROM entry WHERE seq >= ? AND seq < ?",
                 start,
@@ -162,6 +165,14 @@ class StoredLog:
             if total is not None and total[0] is not None and total[0] <= bytes_max:
                 return int(size), self._bytes(note, f"the checkpoint of {size}")
         return None
+
+    def _rotations(self, start: int, stop: int) -> list[tuple[Any, ...]]:
+        """Heads at which the key was replaced, ``start < size <= stop``; a version 1 has none."""
+        named = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'rotation'"
+        if not self._all(named):
+            return []
+        statement = "SELECT size, note FROM rotation WHERE size > ? AND size <= ? ORDER BY size"
+        return self._all(statement, start, stop)
 
     def by_nonce(self, nonce: str) -> tuple[int, dict[str, Value]] | None:
         """The first entry that bound this nonce: what a replay answers with.

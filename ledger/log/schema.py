@@ -76,8 +76,15 @@ def _first(database: Database) -> None:
     database.execute(_READABLE)
 
 
+def _second(database: Database) -> None:
+    # A ledger whose key was replaced under the first version made this table for itself.
+    database.table("rotation").create(
+        {"size": int, "note": str}, pk="size", not_null={"note"}, strict=True, if_not_exists=True
+    )
+
+
 #: Step ``i`` brings a file from version ``i`` to ``i + 1``.
-MIGRATIONS: Final[tuple[Callable[[Database], None], ...]] = (_first,)
+MIGRATIONS: Final[tuple[Callable[[Database], None], ...]] = (_first, _second)
 VERSION: Final = len(MIGRATIONS)
 
 

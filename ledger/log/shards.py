@@ -27,9 +27,6 @@ from ledger.log.store import LogStore
 #: How long a closed ledger stays after the server confirmed its last entry.
 RETENTION_DAYS: Final = 400
 _DAY_S: Final = 86_400
-_ROTATION: Final = """
-CREATE TABLE IF NOT EXISTS rotation (size INTEGER PRIMARY KEY, note TEXT NOT NULL) STRICT
-"""
 
 
 def rotate(
@@ -92,7 +89,6 @@ def _countersign(path: Path, size: int, note: bytes, new: Signer) -> None:
     try:
         with closing(schema.connect_writer(path)) as connection:
             connection.execute("BEGIN IMMEDIATE")
-            connection.execute(_ROTATION)
             connection.execute("INSERT INTO rotation (size, note) VALUES (?, ?)", (size, both))
             done = connection.execute(
                 "UPDATE checkpoint SET note = ? WHERE size = ? AND note = ?",

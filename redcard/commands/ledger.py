@@ -3,34 +3,44 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
-from zoneinfo import ZoneInfo
 
 import click
 
 from redcard.cli import pass_session, shared_options
+from redcard.commands.at_ledger import (
+    Filter,
+    ledger_path,
+    lines_of,
+    local_time,
+    newest,
+    open_ledger,
+    receipts_of,
+)
+from redcard.commands.ledger_papers import check_receipt, csv_command, day_command
+from redcard.commands.ledger_years import erase, prune, rotate_key, sealed
 from redcard.console import EXIT_NO, Session, emit, progress, table
 from redcard.errors import AnswerIsNo, UsageInvalid
 
 if TYPE_CHECKING:
     from ledger.log.audit_report import Report
-    from ledger.log.reading import LogReader
     from ledger.verify import Report as SecondOpinion
-    from terminal.home import Home
 
     Verdict: TypeAlias = Report | SecondOpinion
 
 SHOWN_MAX = 10_000
-_PLACE = ZoneInfo("Asia/Shanghai")
 
 
 @click.group()
 def ledger() -> None:
     """Look at, verify, prove and export the signed ledger."""
+
+
+for _command in (check_receipt, csv_command, day_command, erase, prune, rotate_key, sealed):
+    ledger.add_command(_command)
 
 
 @ledger.command()
@@ -41,11 +51,11 @@ def status(session: Session) -> int:
     from ledger.log.checkpoint import parse
     from ledger.log.note import split_note
 
-    home, reader = _open(session)
+    home, reader = open_ledger(session)
     with reader:
         size, note = reader.checkpoint()
         root = base64.b64encode(parse(split_note(note)[0]).root).decode()
-        confirmed = max((receipt.size for receipt in _receipts(home)), default=0)
+        confirmed = max((receipt.size for receipt in receipts_of(home)), default=0)
         document = {
             "origin": reader.origin,
             "size": size,
@@ -79,26 +89,16 @@ def show(
     session: Session, day: str, offer: str, code: str, member: str, kind: str, limit: int
 ) -> int:
     """Entries, newest last; filters may be combined."""
-    wanted = {"offer": offer, "code": code, "member": member, "kind": kind}
-    if day:
-        try:
-            datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=_PLACE)
-        except ValueError:
-            raise UsageInvalid(f"{day!r} is no day", next_step="write it as 2014-05-30") from None
-    _, reader = _open(session)
+    wanted = Filter.of(day, offer=offer, code=code, member=member, kind=kind)
+    _, reader = open_ledger(session)
     with reader:
-        found = [
-            entry
-            for entry in _entries(reader)
-            if all(not value or entry.get(name) == value for name, value in wanted.items())
-            and (not day or _local(entry["ts_ms"]).startswith(day))
-        ][-limit:]
+        found = newest(reader, wanted.takes, limit)
     headers = ["seq", "kind", "time", "code", "offer", "venue", "quantity", "nonce"]
     rows = [
         [
             entry["seq"],
             entry["kind"],
-            _local(entry["ts_ms"]),
+            local_time(entry["ts_ms"]),
             *(entry.get(name, "") for name in headers[3:]),
         ]
         for entry in found
@@ -151,12 +151,12 @@ def verify(
     cosigned: list[bytes] = []
     place = directory
     if place is None:
-        home, reader = _open(session)
+        home, reader = open_ledger(session)
         reader.close()
         server = list(home.enrolment().vkeys.values()) if home is not None else []
-        keys = keys or [*keys_of(_path(session)), *server]
-        cosigned = [receipt.note for receipt in _receipts(home)]
-        place = _path(session)
+        keys = keys or [*keys_of(ledger_path(session)), *server]
+        cosigned = [receipt.note for receipt in receipts_of(home)]
+        place = ledger_path(session)
     with progress(session, session.say("校验账本", "verifying")) as advance:
         if auditor:
             report = _second_opinion(place, keys, cosigned, _every(advance, _count(place)))
@@ -175,14 +175,14 @@ def prove(session: Session, seq: int, output: Path | None) -> int:
     """A tlog-proof that entry SEQ is in the ledger, against a head the server has confirmed."""
     from ledger.log.proof import prove as make_proof
 
-    home, reader = _open(session)
+    home, reader = open_ledger(session)
     with reader:
         if seq >= reader.size:
             raise AnswerIsNo(
                 f"there is no entry {seq}; the ledger has {reader.size}",
                 next_step="redcard ledger show",
             )
-        covering = [receipt for receipt in _receipts(home) if receipt.size > seq]
+        covering = [receipt for receipt in receipts_of(home) if receipt.size > seq]
         note = covering[0].note if covering else None
         proof = make_proof(reader, seq, note)
         entry = next(iter(reader.entries(seq, seq + 1)))
@@ -217,11 +217,11 @@ def export(session: Session, directory: Path, tiles: bool) -> int:
     from ledger.log.shards import keys_of
     from ledger.log.tiles_export import export_tiles
 
-    home, reader = _open(session)
+    home, reader = open_ledger(session)
     server = list(home.enrolment().vkeys.values()) if home is not None else []
-    server += keys_of(_path(session))
+    server += keys_of(ledger_path(session))
     with reader, progress(session, session.say("导出", "exporting")) as advance:
-        cosigned = [receipt.note for receipt in _receipts(home)]
+        cosigned = [receipt.note for receipt in receipts_of(home)]
         if tiles:
             size = export_tiles(reader, directory, server, advance)
         else:
@@ -276,45 +276,11 @@ def _count(place: Path) -> int:
 
         return parse(split_note((place / "checkpoint").read_bytes())[0]).size
     if place.is_dir():
-        return _lines(place / "entries.jsonl")
+        return lines_of(place / "entries.jsonl")
     from ledger.log.reading import LogReader
 
     with LogReader.open(place) as reader:
         return reader.size
-
-
-def _path(session: Session) -> Path:
-    return session.home_or("terminal") / "ledger.db"
-
-
-def _open(session: Session) -> tuple[Home | None, LogReader]:
-    from ledger.log.reading import LogReader
-    from terminal.home import Home
-
-    home = Home.open(session.home_or("terminal"))
-    return home, LogReader.open(home.ledger_path)
-
-
-def _receipts(home: Home | None) -> list[Any]:
-    """What the server has confirmed, smallest first; empty before the first sync."""
-    from sync.state import SyncState
-
-    if home is None or not home.sync_path.exists():
-        return []
-    with SyncState.open(home.sync_path, origin=home.enrolment().origin) as state:
-        return state.receipts()
-
-
-def _entries(reader: LogReader) -> Iterator[dict[str, Any]]:
-    from ledger.log import canonical
-
-    for data in reader.entries(0, reader.size):
-        yield dict(canonical.decode(data))
-
-
-def _lines(path: Path) -> int:
-    with path.open("rb") as file:
-        return sum(chunk.count(b"\n") for chunk in iter(lambda: file.read(1 << 20), b""))
 
 
 def _every(advance: Any, total: int) -> Any:
@@ -325,10 +291,6 @@ def _every(advance: Any, total: int) -> Any:
             advance(done, total)
 
     return told
-
-
-def _local(ts_ms: int) -> str:
-    return datetime.fromtimestamp(ts_ms / 1000, _PLACE).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _verdict(session: Session, report: Verdict) -> str:

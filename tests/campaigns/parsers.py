@@ -177,14 +177,14 @@ def _proofs() -> list[bytes]:
     with ledgers.create() as store:
         store.append([ledgers.tap(number) for number in range(12)])
         receipt = proof.tap_receipt(ledgers.SIGNER, 3, bytes(32))
-        return [proof.prove(store, 5), proof.prove(store, 0), receipt]
+        return [proof.prove(store, 5), proof.prove(store, 0), receipt.encode()]
 
 
 def _proof(data: bytes) -> None:
     try:
         proof.parse_proof(data)
     except ProofInvalid:
-        proof.open_tap_receipt(data, [note.Ed25519Verifier.of(ledgers.SIGNER)])
+        proof.open_tap_receipt(data.decode("latin-1"), [note.Ed25519Verifier.of(ledgers.SIGNER)])
 
 
 def _entries() -> list[bytes]:

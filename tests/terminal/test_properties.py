@@ -28,7 +28,6 @@ from terminal.answers import TapAnswer, plain
 from terminal.configuration import parse
 from terminal.errors import ConfigInvalid, RequestInvalid
 from terminal.presenting import Presented
-from terminal.receipts.proof import read_receipt
 from terminal.requests import check_evidence, check_name, check_nonce, check_reason
 from terminal.web.api import api_routes
 from tests.terminal.rig import CONFIG, Rig, hash_of
@@ -68,12 +67,6 @@ def test_any_text_is_a_request_or_is_refused(text: str, evidence: dict[str, str]
         check_evidence(evidence)
     except RequestInvalid:
         return
-
-
-@given(st.text(max_size=400))
-def test_any_text_is_a_receipt_or_none(text: str) -> None:
-    assert read_receipt(text) is None
-    assert read_receipt("redcard-receipt/v1 " + text) is None
 
 
 def test_any_json_is_answered_and_never_a_500(rig: Rig) -> None:

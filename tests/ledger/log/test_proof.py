@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 from ledger.errors import NoteInvalid, ProofInvalid
 from ledger.log.checkpoint import cosign
 from ledger.log.merkle import leaf_hash
-from ledger.log.note import Ed25519Verifier, sign_note
+from ledger.log.note import Ed25519Verifier, open_note, sign_note
 from ledger.log.proof import (
-    RECEIPT_BYTES_MAX,
     TlogProof,
     open_tap_receipt,
     parse_proof,
@@ -95,23 +94,45 @@ def test_malformed_proofs(head: bytes) -> None:
 
 def test_a_receipt_fits_a_small_code_and_convicts_only_its_ledger() -> None:
     leaf = leaf_hash(b"entry")
-    data = tap_receipt(SIGNER, 123_456_789, leaf)
-    assert len(data) <= RECEIPT_BYTES_MAX
-    receipt = open_tap_receipt(data, VERIFIERS)
+    text = tap_receipt(SIGNER, 123_456_789, leaf)
+    assert len(text) <= 300
+    receipt = open_tap_receipt(text, VERIFIERS)
     assert (receipt.origin, receipt.seq, receipt.leaf) == (ORIGIN, 123_456_789, leaf)
-    with pytest.raises(NoteInvalid):
-        open_tap_receipt(data.replace(b"123456789", b"123456780"), VERIFIERS)
-    other = signer("other.example/redcard/" + "b" * 26, "other")
-    with pytest.raises(ProofInvalid, match="another ledger"):
-        forged = sign_note(receipt.text(), [other])
-        open_tap_receipt(forged, [Ed25519Verifier.of(other)])
+    with pytest.raises(NoteInvalid, match="has not signed"):
+        open_tap_receipt(text.replace("123456789", "123456780"), VERIFIERS)
+    with pytest.raises(NoteInvalid, match="no trusted key"):
+        open_tap_receipt(text, [Ed25519Verifier.of(signer("another"))])
+    other = signer(ORIGIN, "another seed")
+    with pytest.raises(NoteInvalid, match="has not signed"):
+        open_tap_receipt(text, [Ed25519Verifier.of(other)])
+    assert open_tap_receipt(text, [Ed25519Verifier.of(other), *VERIFIERS]) == receipt
 
 
-def test_receipts_that_are_none() -> None:
-    for text in ("hello\n", "redcard-receipt/v1\no\nx\nAAAA\n", "redcard-receipt/v1\no\n1\nAAAA\n"):
-        with pytest.raises(ProofInvalid):
-            open_tap_receipt(sign_note(text, [SIGNER]), VERIFIERS)
-    with pytest.raises(ProofInvalid, match="at most"):
-        open_tap_receipt(bytes(301), VERIFIERS)
-    with pytest.raises(ProofInvalid, match="longer"):
-        tap_receipt(signer("d" * 60 + ".example/redcard/" + "a" * 26), 1, bytes(32))
+def test_a_receipt_is_a_signed_note_without_what_can_be_computed() -> None:
+    receipt = open_tap_receipt(tap_receipt(SIGNER, 7, leaf_hash(b"entry")), VERIFIERS)
+    note = receipt.note(VERIFIERS[0])
+    assert note == sign_note(receipt.text(), [SIGNER])
+    assert open_note(note, VERIFIERS).text.startswith("redcard-receipt/v1\n")
+
+
+@pytest.mark.parametrize("part", [0, 1, 2, 3, 4])
+@pytest.mark.parametrize("put", ["", "x", "-1", "01", "AAAA", "QUFB ", "\u2014"])
+def test_receipts_that_are_none(part: int, put: str) -> None:
+    parts = tap_receipt(SIGNER, 7, bytes(32)).split(" ")
+    parts[part] = put
+    with pytest.raises((ProofInvalid, NoteInvalid)):
+        open_tap_receipt(" ".join(parts), VERIFIERS)
+
+
+@given(st.text(max_size=320))
+def test_any_text_is_a_receipt_or_refused(text: str) -> None:
+    for one in (text, f"redcard-receipt/v1 {text}"):
+        with pytest.raises((ProofInvalid, NoteInvalid)):
+            open_tap_receipt(one, VERIFIERS)
+
+
+def test_receipts_have_a_limit() -> None:
+    with pytest.raises(ProofInvalid):
+        open_tap_receipt(" " * 301, VERIFIERS)
+    with pytest.raises(ProofInvalid, match="longer than 300"):
+        tap_receipt(signer("d" * 120 + ".example/redcard/" + "a" * 26), 1, bytes(32))

@@ -105,7 +105,6 @@ def test_the_new_key_alone_cannot_bring_itself_in(tmp_path: Path) -> None:
     from ledger.log.checkpoint import parse
 
     head = parse(split_note(note)[0])
-    sql(path, shards._ROTATION)
     for signers in ([NEW], [SIGNER], [THIRD, NEW], [SIGNER, THIRD]):
         sql(path, "DELETE FROM rotation")
         sql(path, "INSERT INTO rotation VALUES (?, ?)", size, head.sign(signers).decode())

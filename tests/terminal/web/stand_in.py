@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from ledger.codes import Code
+from ledger.log.note import KeySigner
+from ledger.log.proof import tap_receipt
 from terminal.answers import (
     CardShown,
     LinkShown,
@@ -31,7 +33,6 @@ from terminal.answers import (
     Wording,
 )
 from terminal.errors import NoCard, PositionUnknown
-from terminal.receipts.proof import ReceiptSigner
 from terminal.wording import nothing_recorded, recorded_at, voided, wording_of
 
 #: Friday 2014-05-30 10:00 in Shanghai.
@@ -39,9 +40,15 @@ TEN_O_CLOCK_MS = 1_401_415_200_000
 MINUTE_MS = 60_000
 VOID_WINDOW_MS = 15 * MINUTE_MS
 KIOSK, COUNTER = "kiosk", "counter"
-RECEIPT = ReceiptSigner(
-    "demo.redcard.example/redcard/abcdefghijklmnopqrstuvwx23", lambda message: bytes(range(64))
-).text(17, bytes(range(32)))
+RECEIPT = tap_receipt(
+    KeySigner(
+        "demo.redcard.example/redcard/abcdefghijklmnopqrstuvwx23",
+        lambda _: bytes(range(64)),
+        bytes(32),
+    ),
+    17,
+    bytes(range(32)),
+)
 
 MUSEUM = OfferShown(
     "BJ-T-005", "孔庙和国子监博物馆免费参观", "Confucius Temple and Imperial College, free entry",
