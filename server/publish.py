@@ -14,6 +14,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 from securesystemslib.signer import Key, Signature, Signer, SSlibKey
@@ -51,6 +52,8 @@ TIMESTAMP_LIFE_DAYS: Final = 7
 TIMESTAMP_AGE_MS_MAX: Final = 5_000
 #: Versions of a target that stay on the disk, so that a slow download can end.
 TARGET_VERSIONS_KEPT: Final = 3
+#: The same for targets to which deltas lead: from as many older versions.
+VERSIONS_KEPT: Final = {"status/roster.bin": 8}
 _DAY_MS: Final = 86_400_000
 
 
@@ -148,12 +151,21 @@ class Repository:
             roles[name] = DelegatedRole(name, [key.keyid], 1, terminating=True, paths=paths)
         return Delegations(keys, roles)
 
-    def publish(self, role: str, files: Mapping[str, bytes]) -> int:
+    def publish(
+        self,
+        role: str,
+        files: Mapping[str, bytes],
+        *,
+        custom: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+        without: Sequence[str] = (),
+    ) -> int:
         """Puts targets of an online delegation in force; what is unchanged costs no version.
 
         Args:
             role: ``offers`` or ``status``.
             files: whole content by target path; other targets of the role stay.
+            custom: what the metadata says of a target beside its bytes, by target path.
+            without: targets that are no longer in force, unless they are among ``files``.
 
         Returns:
             The version of the role that names them.
@@ -162,9 +174,18 @@ class Repository:
             PublicationRefused: a path that the role may not speak for.
         """
         metadata = self._read(role)
-        if not self._set_targets(role, metadata.signed, files, DELEGATIONS[role]):
-            return int(metadata.signed.version)
-        metadata.signed.version += 1
+        signed = metadata.signed
+        changed = self._set_targets(role, signed, files, DELEGATIONS[role])
+        for path, facts in custom.items():
+            fields = signed.targets[path].unrecognized_fields
+            changed |= fields.get("custom") != facts
+            fields["custom"] = dict(facts)
+        for path in set(without) & signed.targets.keys() - files.keys():
+            del signed.targets[path]
+            changed = True
+        if not changed:
+            return int(signed.version)
+        signed.version += 1
         metadata.signed.expires = self._expiry(ONLINE_LIFE_DAYS)
         self._write(role, metadata)
         self._next_snapshot()
@@ -223,6 +244,19 @@ class Repository:
                 return self._target_path(path, found.hashes["sha256"]).read_bytes()
         return None
 
+    def targets(self, role: str) -> dict[str, str]:
+        """SHA-256 in hexadecimal of the targets of a role, by path."""
+        named = self._read(role).signed.targets
+        return {path: str(entry.hashes["sha256"]) for path, entry in named.items()}
+
+    def held(self, path: str) -> dict[str, Path]:
+        """Files of the versions of a target that are still on the disk, by SHA-256, newest last."""
+        name = path.rpartition("/")[2]
+        folder = self._target_path(path, "x").parent
+        found = [one for one in folder.glob(f"*.{name}") if len(one.name) == 65 + len(name)]
+        found.sort(key=lambda one: one.stat().st_mtime_ns)
+        return {one.name[:64]: one for one in found}
+
     def versions(self) -> dict[str, int]:
         """Version in force of each role."""
         roles = ("root", "targets", "snapshot", "timestamp", *DELEGATIONS)
@@ -261,10 +295,9 @@ class Repository:
         return self.folder / "targets" / folder / f"{digest}.{name}"
 
     def _prune_targets(self, path: str, newest: Path) -> None:
-        name = path.rpartition("/")[2]
-        held = sorted(newest.parent.glob(f"*.{name}"), key=lambda one: one.stat().st_mtime_ns)
-        older = [one for one in held if one != newest and len(one.name) == len(newest.name)]
-        for old in older[: max(0, len(older) - TARGET_VERSIONS_KEPT + 1)]:
+        older = [one for one in self.held(path).values() if one != newest]
+        kept = VERSIONS_KEPT.get(path, TARGET_VERSIONS_KEPT)
+        for old in older[: max(0, len(older) - kept + 1)]:
             old.unlink()
 
     def _path(self, role: str, version: int) -> Path:

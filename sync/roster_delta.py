@@ -1,8 +1,9 @@
 """What changed between two rosters: a few bytes a card, applied whole or not at all.
 
-A delta names records by their distance in the older roster, so a changed status costs three bytes.
-Layout: header (``HEADER``), appended tables as JSON, then for each change the distance as a varint
-and an operation:
+A delta names records by their distance in the older roster, so a changed status costs three bytes
+before compression: the exact status of 3.555 million cards, one in a hundred of them blocked, is
+less than 64 KB. Layout: header (``HEADER``), then compressed by zlib (RFC 1950) appended tables as
+JSON, and for each change the distance as a varint and an operation:
 
     0-7    the card's status is this one
     8      attributes follow (4 bytes)
@@ -19,6 +20,7 @@ from __future__ import annotations
 import json
 import os
 import struct
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +36,7 @@ from sync.roster import (
     encode_tables,
 )
 
-MAGIC: Final = b"redcard-rdelta/1"
+MAGIC: Final = b"redcard-rdelta/2"
 #: magic, version before, version after, as_of_ms, count before, count after, changes, tables bytes.
 HEADER: Final = struct.Struct("<16sQQQQQQQ")
 DELTA_BYTES_MAX: Final = 64 << 20
@@ -44,6 +46,8 @@ _GONE: Final = 10
 _NEW: Final = 11
 _BODY: Final = {_ATTRIBUTES: 4, _MEMBER: 12, _GONE: 0, _NEW: 20}
 _COPY: Final = 1 << 18
+#: Records that are compared at once as bytes; most pieces of two rosters are equal.
+_PIECE: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +80,7 @@ def make_delta(older: Roster, newer: Roster) -> bytes | None:
         MAGIC, older.version, newer.version, newer.as_of_ms, len(older), len(newer), count,
         len(names),
     )  # fmt: skip
-    data = header + names + b"".join(pieces)
+    data = header + zlib.compress(names + b"".join(pieces), 9)
     return data if len(data) <= DELTA_BYTES_MAX else None
 
 
@@ -87,7 +91,7 @@ def apply_delta(old: Path, delta: Path, new: Path) -> None:
         RosterInvalid: the delta is damaged or leads from another roster; ``new`` is not there.
         OSError: the disk is full or failing.
     """
-    data = delta.read_bytes()
+    data = _expanded(delta.read_bytes())
     partial = new.with_name(new.name + ".new")
     with Roster.open(old) as older:
         layout, tables, start = _read_head(data, older)
@@ -113,6 +117,9 @@ def _compare(older: Roster, newer: Roster) -> Iterator[_Change]:
     """Walks both rosters by prefix."""
     i = j = 0
     while i < len(older) or j < len(newer):
+        if (same := _equal_records(older, i, newer, j)) > 0:
+            i, j = i + same, j + same
+            continue
         before = older.prefixes[i] if i < len(older) else None
         after = newer.prefixes[j] if j < len(newer) else None
         if before == after:
@@ -129,6 +136,24 @@ def _compare(older: Roster, newer: Roster) -> Iterator[_Change]:
         else:
             yield _Change(i, _NEW, (after, newer.members[j], newer.attributes[j]))
             j += 1
+
+
+def _equal_records(older: Roster, i: int, newer: Roster, j: int) -> int:
+    """How many records from here on are certainly equal: a piece of them, or none."""
+    if i % _PIECE or i + _PIECE > len(older) or j + _PIECE > len(newer):
+        return 0
+    for old, new, width in zip(_sections(older), _sections(newer), (8, 8, 4), strict=True):
+        size = _PIECE * width
+        if older.raw(old + i * width, old + i * width + size) != newer.raw(
+            new + j * width, new + j * width + size
+        ):
+            return 0
+    return _PIECE
+
+
+def _sections(roster: Roster) -> tuple[int, int, int]:
+    """Where prefixes, members and attributes begin in the file."""
+    return (len(roster.layout.header()), roster.layout.members, roster.layout.attributes)
 
 
 def _encode(change: _Change, distance: int) -> bytes:
@@ -234,8 +259,7 @@ class _Sections:
 
     def copy(self, start: int, stop: int) -> None:
         """Appends records of the older roster as they are."""
-        layout = self._older.layout
-        begins = (len(layout.header()), layout.members, layout.attributes)
+        begins = _sections(self._older)
         while start < stop:
             upto = min(start + _COPY, stop)
             for buffer, begin, width in zip(self._buffers, begins, (8, 8, 4), strict=True):
@@ -278,12 +302,24 @@ def _appended(older: Tables, newer: Tables) -> bytes | None:
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
 
 
+def _expanded(data: bytes) -> bytes:
+    """The header and what follows it, expanded to the largest that a delta may be."""
+    expander = zlib.decompressobj()
+    try:
+        body = expander.decompress(data[HEADER.size :], DELTA_BYTES_MAX)
+    except zlib.error as error:
+        raise RosterInvalid(f"the delta is damaged: {error}") from error
+    if not expander.eof or expander.unused_data:
+        raise RosterInvalid("the delta is cut short, too large, or followed by something else")
+    return data[: HEADER.size] + body
+
+
 def _read_head(data: bytes, older: Roster) -> tuple[Layout, Tables, int]:
-    if not HEADER.size <= len(data) <= DELTA_BYTES_MAX:
+    if not HEADER.size <= len(data) <= HEADER.size + DELTA_BYTES_MAX:
         raise RosterInvalid("this is not a roster delta")
     magic, before, after, as_of_ms, old_count, count, changes, length = HEADER.unpack_from(data)
     if magic != MAGIC or length > TABLES_BYTES_MAX:
-        raise RosterInvalid("this is not a roster delta of format 1")
+        raise RosterInvalid("this is not a roster delta of format 2")
     if changes > len(data) or count > old_count + changes:
         raise RosterInvalid("the delta promises more than it can hold")
     if (before, old_count) != (older.version, len(older)) or older.layout.collisions:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import hashlib
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -221,8 +222,8 @@ def test_a_delta_that_changes_one_record_twice_is_refused(tmp_path: Path) -> Non
     tables = b'{"card_key_id":"k1","places":[],"tagsets":[],"profiles":[]}'
     # Twice the status of record 5, and record 7 gone: the count would come out right.
     changes = bytes([5, 1, 0, 2, 2, 10])
-    head = DELTA_HEADER.pack(b"redcard-rdelta/1", 1, 2, 0, 9, first.count, 3, len(tables))
-    (tmp_path / "delta").write_bytes(head + tables + changes)
+    head = DELTA_HEADER.pack(b"redcard-rdelta/2", 1, 2, 0, 9, first.count, 3, len(tables))
+    (tmp_path / "delta").write_bytes(head + zlib.compress(tables + changes))
     with pytest.raises(RosterInvalid, match="twice"):
         apply_delta(tmp_path / "one", tmp_path / "delta", tmp_path / "made")
     assert not (tmp_path / "made").exists()
