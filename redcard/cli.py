@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "shift": ("redcard.commands.tap", "shift", "Open or close a shift"),
     "counter": ("redcard.commands.pages", "counter", "Serve the counter page on this machine"),
     "kiosk": ("redcard.commands.pages", "kiosk", "Serve the kiosk page on this machine"),
+    "staff-pin": ("redcard.commands.pages", "staff_pin", "Set the PIN of a kiosk's staff corner"),
     "readers": ("redcard.commands.readers", "readers", "List and watch card readers"),
     "cards": ("redcard.commands.readers", "cards", "Inspect a card; insert virtual cards"),
     "profiles": ("redcard.commands.readers", "profiles", "What is known of reader models"),

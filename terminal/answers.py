@@ -45,7 +45,11 @@ class Wording:
 
 @dataclass(frozen=True, slots=True)
 class OfferShown:
-    """An offer as pages name it; prices in fen, ``until_ms`` is the end of its window."""
+    """An offer as pages name it; prices in fen, ``until_ms`` is the end of its window.
+
+    Attributes:
+        limits: how often a member may have it: units and period, the tightest first.
+    """
 
     id: str
     title: str
@@ -55,6 +59,7 @@ class OfferShown:
     until_ms: int | None = None
     member_price_fen: int = 0
     stock_left: int | None = None
+    limits: tuple[tuple[int, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

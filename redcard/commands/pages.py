@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from redcard.cli import pass_session, shared_options
-from redcard.console import Session, note
+from redcard.console import Session, emit, note
 from redcard.errors import UsageInvalid
 
 
@@ -39,6 +39,27 @@ def _serve(session: Session, page: str, reader: str, *, browser: bool) -> int:
         serve_terminal(home, clock_of(home.path), readers, ready=ready)
     except KeyboardInterrupt:
         return 0
+    return 0
+
+
+@click.command("staff-pin")
+@shared_options
+@pass_session
+def staff_pin(session: Session) -> int:
+    """Set the PIN of this machine's staff corner; it is asked for, 4 to 12 digits."""
+    from keys.errors import SecretInvalid
+    from terminal.home import Home
+    from terminal.staff import StaffPin
+
+    home = Home.open(session.home_or("terminal"))
+    prompt = session.say("工作人员入口的新口令（4–12 位数字）", "new PIN of the staff corner")
+    again = session.say("再输一次", "once more")
+    pin = str(click.prompt(prompt, hide_input=True, err=True, confirmation_prompt=again))
+    try:
+        StaffPin(home.path / "staff.json").set(pin)
+    except SecretInvalid as error:
+        raise UsageInvalid(str(error), next_step="redcard staff-pin") from None
+    emit(session, {"set": True}, session.say("口令已设置", "The PIN is set"))
     return 0
 
 

@@ -20,8 +20,11 @@ from ledger.errors import LogFault
 from screens.web import PROBLEM_JSON
 from terminal.answers import plain
 from terminal.errors import (
+    CollectionState,
+    GoodsRefused,
     NoCard,
     PositionUnknown,
+    PracticeUnavailable,
     RequestInvalid,
     ShiftState,
     TerminalError,
@@ -39,6 +42,9 @@ PROBLEMS: Final[tuple[tuple[type[Exception], int, str], ...]] = (
     (PositionUnknown, 404, "position_unknown"),
     (NoCard, 408, "no_card"),
     (ShiftState, 409, "shift_state"),
+    (CollectionState, 409, "collection_state"),
+    (GoodsRefused, 409, "goods_refused"),
+    (PracticeUnavailable, 409, "practice_unavailable"),
     (LogFault, 503, "ledger_fault"),
     (TerminalError, 503, "terminal_fault"),
 )
@@ -54,6 +60,7 @@ _TAP_FIELDS: Final[Mapping[str, type]] = {
     "supervisor_pin": str,
     "reason": str,
     "simulate": bool,
+    "reservation": str,
     "wait_ms": int,
 }
 _VOID_FIELDS: Final[Mapping[str, type]] = {
@@ -108,44 +115,44 @@ class Api:
     async def status(self, request: Request) -> Response:
         """``TerminalSurface.status``."""
         del request
-        return await self._answer(self._surface.status)
+        return await self.answer(self._surface.status)
 
     async def positions(self, request: Request) -> Response:
         """Names of the positions."""
         del request
-        return await self._answer(lambda: {"positions": self._surface.positions()})
+        return await self.answer(lambda: {"positions": self._surface.positions()})
 
     async def view(self, request: Request) -> Response:
         """The whole state of one position."""
         position = self._position(request)
-        return await self._answer(lambda: self._surface.snapshot_view(position))
+        return await self.answer(lambda: self._surface.snapshot_view(position))
 
     async def choices(self, request: Request) -> Response:
         """Dry runs for the card at hand."""
         position = self._position(request)
-        return await self._answer(lambda: {"choices": self._surface.choices(position)})
+        return await self.answer(lambda: {"choices": self._surface.choices(position)})
 
     async def totals(self, request: Request) -> Response:
         """Counts of the shift or day."""
         position = self._position(request)
-        return await self._answer(lambda: self._surface.totals(position))
+        return await self.answer(lambda: self._surface.totals(position))
 
     async def recent(self, request: Request) -> Response:
         """The newest acts, at most ``?limit=``."""
         position = self._position(request)
         text = request.query_params.get("limit", "20")
         limit = min(int(text), RECENT_MAX) if text.isascii() and text.isdigit() else 20
-        return await self._answer(lambda: {"recent": self._surface.recent(position, limit)})
+        return await self.answer(lambda: {"recent": self._surface.recent(position, limit)})
 
     async def outcome(self, request: Request) -> Response:
         """What was recorded under ``?nonce=``; null when nothing was."""
         nonce = request.query_params.get("nonce", "")
-        return await self._answer(lambda: {"answer": self._surface.outcome_of(nonce)})
+        return await self.answer(lambda: {"answer": self._surface.outcome_of(nonce)})
 
     async def unshown(self, request: Request) -> Response:
         """The tap that an interruption hid, or null."""
         position = self._position(request)
-        return await self._answer(lambda: {"unshown": self._surface.last_unshown(position)})
+        return await self.answer(lambda: {"unshown": self._surface.last_unshown(position)})
 
     async def tap(self, request: Request) -> Response:
         """One redemption; ``nonce`` is required (case 6)."""
@@ -156,7 +163,7 @@ class Api:
             offer, nonce = fields.pop("offer", ""), fields.pop("nonce", "")
             return self._surface.tap(position, offer, nonce, **fields)
 
-        return await self._act(request, work)
+        return await self.act(request, work)
 
     async def void(self, request: Request) -> Response:
         """Takes a redemption back."""
@@ -167,7 +174,7 @@ class Api:
             nonce, reason = fields.pop("nonce", ""), fields.pop("reason", "")
             return self._surface.void(position, nonce, reason=reason, **fields)
 
-        return await self._act(request, work)
+        return await self.act(request, work)
 
     async def acknowledge(self, request: Request) -> Response:
         """The answer to a nonce was shown."""
@@ -177,7 +184,7 @@ class Api:
             self._surface.acknowledge(fields.get("position", ""), fields.get("nonce", ""))
             return {}
 
-        return await self._act(request, work)
+        return await self.act(request, work)
 
     async def dismiss(self, request: Request) -> Response:
         """Ends the card session and any shown answer."""
@@ -186,7 +193,7 @@ class Api:
             self._surface.dismiss(_fields(body, {"position": str}).get("position", ""))
             return {}
 
-        return await self._act(request, work)
+        return await self.act(request, work)
 
     async def sync(self, request: Request) -> Response:
         """One push and pull; an unreachable server is a status."""
@@ -195,7 +202,7 @@ class Api:
             _fields(body, {})
             return self._surface.sync_now()
 
-        return await self._act(request, work)
+        return await self.act(request, work)
 
     async def open_shift(self, request: Request) -> Response:
         """Opens a shift."""
@@ -204,7 +211,7 @@ class Api:
             fields = _fields(body, {"position": str, "operator": str})
             return self._surface.open_shift(fields.get("position", ""), fields.get("operator", ""))
 
-        return await self._act(request, work)
+        return await self.act(request, work)
 
     async def close_shift(self, request: Request) -> Response:
         """Closes the shift with its totals."""
@@ -212,9 +219,9 @@ class Api:
         def work(body: Mapping[str, Any]) -> object:
             return self._surface.close_shift(_fields(body, {"position": str}).get("position", ""))
 
-        return await self._act(request, work)
+        return await self.act(request, work)
 
-    async def _act(self, request: Request, work: Callable[[Mapping[str, Any]], object]) -> Response:
+    async def act(self, request: Request, work: Callable[[Mapping[str, Any]], object]) -> Response:
         """Reads the body, works in a thread and answers."""
         try:
             body = json.loads(await request.body() or b"{}")
@@ -222,9 +229,10 @@ class Api:
             return problem(RequestInvalid("the body is not JSON", field="body"))
         if not isinstance(body, dict):
             return problem(RequestInvalid("the body is one JSON object", field="body"))
-        return await self._answer(lambda: work(body))
+        return await self.answer(lambda: work(body))
 
-    async def _answer(self, work: Callable[[], object]) -> Response:
+    async def answer(self, work: Callable[[], object]) -> Response:
+        """Works in a thread and answers with a plain document, or with a problem."""
         try:
             return JSONResponse(plain(await self._in_thread(work)))
         except (TerminalError, LogFault) as error:
@@ -239,7 +247,11 @@ class Api:
 
 def api_routes(surface: TerminalSurface) -> list[Route]:
     """The routes of the API over a terminal."""
-    return Api(surface).routes()
+    from terminal.web.work_api import WorkApi
+
+    api, work = Api(surface), getattr(surface, "work", None)
+    more = WorkApi(api, work, surface.positions()).routes() if work is not None else []
+    return [*api.routes(), *more]
 
 
 def _fields(body: Mapping[str, Any], known: Mapping[str, type]) -> dict[str, Any]:

@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from screens.language import Language, wording
-from terminal.answers import Phase, PositionView, TapAnswer, Unshown
+from screens.language import Language, Wording, wording
+from terminal.answers import OfferShown, Phase, PositionView, TapAnswer, Unshown
+from terminal.web.corner import CloseDayJob, EnterJob, Sheet, StaffCorner
 from terminal.web.view import (
     SHAPES,
     SOUNDS,
@@ -18,6 +19,7 @@ from terminal.web.view import (
     Text,
     bands,
     demo_date,
+    limit_text,
     offer_title,
     reader_good,
     text_for_member,
@@ -35,6 +37,13 @@ RECOVERED_SHOWN_MS: Final = 6_000
 TOUCHED_RESET_MS: Final = 30_000
 
 
+@dataclass(frozen=True, slots=True)
+class TileJob:
+    """A tile was touched: the next card is for this offer; none for an empty one."""
+
+    offer: str
+
+
 def _(text: str) -> str:
     """Marks a text for translation where it stands in a table."""
     return text
@@ -43,7 +52,17 @@ def _(text: str) -> str:
 _IDLE = (_("Please tap your card"), _("Hold it to the reader until you hear the sound"))
 _READING = (_("Please keep the card still"), _("Checking, less than a second"))
 _CONFIRMING = (_("Confirming, please wait"), _("There is no need to tap again"))
+_TILES = (_("Choose first, then tap your card"), _("Touch what you would like"))
 _UNPLUGGED = (_("The card reader is not connected"), _("Please find the staff; it recovers itself"))
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """One offer to be touched."""
+
+    id: str
+    title: str
+    facts: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +74,11 @@ class KioskScene:
         sound_key: changes with every result, so that a page sounds once.
         shown: nonce to acknowledge once this scene was painted, or empty.
         note: a line for visitors of the demo: how long the terminal's own code took.
+        pays: what the member pays at the till, after a green answer.
+        tiles: offers to choose from, while none is chosen.
+        chosen: a tile was touched; another may be.
+        nearby: where to go instead, name and telephone, while out of service.
+        corner: the staff corner, when it is open.
         redraw_ms: monotonic time from which another scene holds, or ``None``.
     """
 
@@ -71,8 +95,18 @@ class KioskScene:
     sound_key: str = ""
     shown: str = ""
     note: str = ""
+    pays: str = ""
+    tiles: tuple[Tile, ...] = ()
+    chosen: bool = False
+    nearby: tuple[tuple[str, str], ...] = ()
+    corner: Sheet | None = None
     practice: bool = False
     redraw_ms: int | None = None
+
+    @property
+    def open(self) -> str:
+        """How far the staff corner is open, for the style sheet."""
+        return self.corner.kind if self.corner is not None else "shut"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +137,7 @@ class KioskScreen:
     def __init__(self, view: PositionView, now_ms: int) -> None:
         """Begins with the view that holds now."""
         self._view = view
+        self.corner = StaffCorner()
         self._began_ms = now_ms
         self._lifted_ms: int | None = None
         self._recovered: Unshown | None = view.unshown
@@ -123,6 +158,8 @@ class KioskScreen:
             self._recovered, self._recovered_ms = view.unshown, None
         if view.phase in (Phase.READING, Phase.ANSWER):
             self._recovered = None
+        if view.phase is Phase.READING:
+            self.corner.shut()
         self._view = view
 
     def painted(self, nonce: str, now_ms: int) -> None:
@@ -131,23 +168,35 @@ class KioskScreen:
         if recovered is not None and recovered.nonce == nonce and self._recovered_ms is None:
             self._recovered_ms = now_ms
 
-    def press(self, action: str, now_ms: int) -> None:
-        """A touch on one of the two buttons: ``large`` or ``language``; others do nothing."""
+    def press(
+        self, action: str, now_ms: int, value: str = ""
+    ) -> EnterJob | CloseDayJob | TileJob | None:
+        """A touch: large text, language, a tile or the staff corner; others do nothing."""
         self._expire_touch(now_ms)
+        job = self.corner.press(action, value, now_ms)
+        if job is not None:
+            return job
+        if action == "tile":
+            return TileJob(value)
         if action == "large":
             self._large = not self._large
         elif action == "language":
             self._switched = not self._switched
         else:
-            return
+            return None
         self._touched_ms = now_ms
+        return None
 
     def scene(self, language: Language, now_ms: int) -> KioskScene:
         """The screen at this moment, for a page whose own language is ``language``."""
         self._expire_touch(now_ms)
+        self.corner.expire(now_ms)
         language = language.other if self._switched else language
+        words = wording(language)
         look = self._look(language, now_ms)
-        ends = [at for at in (look.until_ms, self._touch_ends_ms()) if at is not None]
+        until = (look.until_ms, self._touch_ends_ms(), self.corner.until_ms)
+        ends = [at for at in until if at is not None]
+        choosing = look.state == "idle" and bool(self._view.tiles)
         return KioskScene(
             state=look.state,
             shape=SHAPES[look.state],
@@ -155,16 +204,31 @@ class KioskScreen:
             language=language,
             large=self._large,
             venue=venue_name(self._view, language),
-            offer=offer_title(self._view.offer, language),
-            bands=bands(self._view, wording(language)),
-            demo_date=demo_date(self._view, wording(language)),
+            offer=_offer_line(self._view.offer, words),
+            bands=bands(self._view, words),
+            demo_date=demo_date(self._view, words),
             sound=SOUNDS.get(look.state, ""),
             sound_key=look.key,
             shown=look.shown,
             note=look.note,
+            pays=self._pays(words) if look.state == "approve" else "",
+            tiles=_tiles(self._view, words) if choosing and self._view.offer is None else (),
+            chosen=choosing and self._view.offer is not None,
+            nearby=_nearby(self._view, language) if look.state == "closed" else (),
+            corner=self.corner.sheet(self._view, words),
             practice=self._view.practice,
             redraw_ms=min(ends, default=None),
         )
+
+    def _pays(self, words: Wording) -> str:
+        answer = self._view.answer
+        known = [one for one in (self._view.offer, *self._view.tiles) if one is not None]
+        for one in known:
+            if answer is not None and one.id == answer.offer and one.member_price_fen:
+                return words.gettext("Please pay %(money)s") % {
+                    "money": words.money(one.member_price_fen)
+                }
+        return ""
 
     def _touch_ends_ms(self) -> int | None:
         return None if self._touched_ms is None else self._touched_ms + TOUCHED_RESET_MS
@@ -195,7 +259,8 @@ class KioskScreen:
                 return _Look(state, text, until_ms, shown=recovered.nonce)
         if not reader_good(view.reader):
             return _Look("fault", two_languages(_UNPLUGGED, words, other))
-        idle = _Look("idle", two_languages(_IDLE, words, other))
+        unchosen = bool(view.tiles) and view.offer is None
+        idle = _Look("idle", two_languages(_TILES if unchosen else _IDLE, words, other))
         if view.phase is Phase.READING:
             shows_ms = self._began_ms + READING_SHOWN_AFTER_MS
             if now_ms >= shows_ms:
@@ -219,6 +284,34 @@ class KioskScreen:
             note %= {"ms": f"{answer.own_ms:.1f}"}
         key = f"{answer.nonce}/{answer.code}/{answer.replay}/{self._began_ms}"
         return _Look(state, text, until_ms, key, answer.nonce, note)
+
+
+def _offer_line(offer: OfferShown | None, words: Wording) -> str:
+    """What a tap is for: title and how often, ``免费参观 · 每人每天限 1 次``."""
+    title = offer_title(offer, words.language)
+    often = limit_text(offer, words)
+    return f"{title} · {often}" if often else title
+
+
+def _tiles(view: PositionView, words: Wording) -> tuple[Tile, ...]:
+    return tuple(
+        Tile(one.id, offer_title(one, words.language), _tile_facts(one, words))
+        for one in view.tiles
+    )
+
+
+def _tile_facts(offer: OfferShown, words: Wording) -> str:
+    _ = words.gettext
+    if offer.stock_left == 0:
+        return _("none left here")
+    if offer.member_price_fen:
+        return _("pays %(money)s") % {"money": words.money(offer.member_price_fen)}
+    return limit_text(offer, words) or _("free")
+
+
+def _nearby(view: PositionView, language: Language) -> tuple[tuple[str, str], ...]:
+    chinese = language is Language.ZH
+    return tuple((one.name if chinese else one.name_en, one.phone) for one in view.nearby)
 
 
 def _moment(view: PositionView) -> tuple[Phase, int, str]:

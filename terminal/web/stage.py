@@ -12,15 +12,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from ledger.errors import LogFault
 from screens.language import Language
 from screens.web import environment
 from terminal.answers import PositionView, TapAnswer
 from terminal.errors import NoCard, TerminalError
 from terminal.surface import TerminalSurface
 from terminal.web import counter
+from terminal.web.corner import CloseDayJob, EnterJob
 from terminal.web.counter import CounterScene
 from terminal.web.desk import AcknowledgeJob, Books, Desk, DismissJob, Job, SyncJob, TapJob, VoidJob
-from terminal.web.kiosk import KioskScene, KioskScreen
+from terminal.web.kiosk import KioskScene, KioskScreen, TileJob
 from terminal.web.ulid import new_ulid
 
 REGIONS: Final[dict[str, tuple[str, ...]]] = {
@@ -28,7 +30,7 @@ REGIONS: Final[dict[str, tuple[str, ...]]] = {
     "counter": ("head", "bands", "member", "work", "side", "foot"),
 }
 _RECENT_FETCHED: Final = 40
-_ATTRIBUTES: Final = ("state", "mode", "large", "practice")
+_ATTRIBUTES: Final = ("state", "mode", "large", "practice", "open")
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +156,10 @@ class Stage:
         """
         await self.refresh()
         if self._kiosk is not None:
-            self._kiosk.press(action, self._monotonic_ms())
+            touched = self._kiosk.press(action, self._monotonic_ms(), value)
+            if touched is not None:
+                await asyncio.to_thread(self._serve_kiosk, self._kiosk, touched)
+                await self.refresh()
             job: Job | None = None
             if action == "shown" and value:
                 self._kiosk.painted(value, self._monotonic_ms())
@@ -177,6 +182,20 @@ class Stage:
             if self._desk is not None:
                 self._desk.finished(job, answer, problem)
         await self.refresh()
+
+    def _serve_kiosk(self, kiosk: KioskScreen, job: EnterJob | CloseDayJob | TileJob) -> None:
+        try:
+            if isinstance(job, TileJob):
+                self._surface.choose(self.position, job.offer)
+            elif isinstance(job, EnterJob):
+                proof = self._surface.staff_enter(self.position, job.pin)
+                totals = self._surface.totals(self.position) if proof.ok else None
+                kiosk.corner.proved(proof, totals)
+            else:
+                kiosk.corner.closed(self._surface.close_day(self.position))
+        except (TerminalError, LogFault):
+            # Nothing was written; the corner stays where it was, and the closed state tells why.
+            kiosk.corner.closed(None)
 
     def _do(self, job: Job) -> TapAnswer | None:
         if isinstance(job, TapJob):

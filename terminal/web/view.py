@@ -38,6 +38,11 @@ SOUNDS: dict[str, str] = {
 }
 
 
+def _(text: str) -> str:
+    """Marks a text for translation where it stands in a table."""
+    return text
+
+
 @dataclass(frozen=True, slots=True)
 class Text:
     """Large and small words in the page's language, and the same in the other one."""
@@ -102,6 +107,35 @@ def offer_title(offer: OfferShown | None, language: Language) -> str:
     if offer is None:
         return ""
     return offer.title if language is Language.ZH else offer.title_en or offer.title
+
+
+_OFTEN = {
+    "day": _("once a day per member"),
+    "week": _("once a week per member"),
+    "month": _("once a month per member"),
+    "quarter": _("once a quarter per member"),
+    "half_year": _("once in half a year per member"),
+    "year": _("once a year per member"),
+    "offer": _("once per member"),
+}
+_OFTENER = {
+    "day": _("%(n)s a day per member"),
+    "week": _("%(n)s a week per member"),
+    "month": _("%(n)s a month per member"),
+    "quarter": _("%(n)s a quarter per member"),
+    "half_year": _("%(n)s in half a year per member"),
+    "year": _("%(n)s a year per member"),
+    "offer": _("%(n)s per member"),
+}
+
+
+def limit_text(offer: OfferShown | None, words: Words) -> str:
+    """How often one member may have an offer, by its first limit; empty when there is none."""
+    for count, per in offer.limits if offer is not None else ():
+        if per in _OFTEN:
+            table = _OFTEN if count == 1 else _OFTENER
+            return words.gettext(table[per]) % {"n": words.number(count)}
+    return ""
 
 
 def venue_name(view: PositionView, language: Language) -> str:

@@ -10,7 +10,19 @@ from terminal.answers import Phase
 from terminal.web.app import create_app
 from tests.browser.conftest import TOKEN, Album, Visitor
 from tests.browser.looking import look, settle, until, violations
-from tests.terminal.web.stand_in import KIOSK, StandIn, monotonic_ms
+from tests.terminal.web.stand_in import (
+    CINEMA,
+    FAIR,
+    KIOSK,
+    MUSEUM,
+    NEARBY,
+    PACK,
+    PUPPETS,
+    STAFF_PIN,
+    TOMBS,
+    StandIn,
+    monotonic_ms,
+)
 
 pytestmark = pytest.mark.browser
 
@@ -26,7 +38,8 @@ def calm(terminal: StandIn, *pages: Page) -> None:
         # Only a new tap ends these before their time.
         terminal.insert(KIOSK, "good")
         pages[0].wait_for_selector("body[data-state=approve]")
-    terminal.everywhere(practice=False, demo=False, unshown=None, closed_code="")
+    terminal.everywhere(practice=False, demo=False, unshown=None, closed_code="", nearby=())
+    terminal.change(KIOSK, tiles=(), offer=MUSEUM)
     terminal.plug(KIOSK)
     terminal.network(on=True)
     terminal.dismiss(KIOSK)
@@ -41,6 +54,28 @@ def offline(terminal: StandIn) -> None:
 
 def practising(terminal: StandIn) -> None:
     terminal.change(KIOSK, practice=True)
+
+
+def tiles(terminal: StandIn) -> None:
+    terminal.change(KIOSK, tiles=(MUSEUM, CINEMA, PUPPETS), offer=None)
+
+
+def six_tiles(terminal: StandIn) -> None:
+    terminal.change(KIOSK, tiles=(MUSEUM, CINEMA, PUPPETS, PACK, FAIR, TOMBS), offer=None)
+
+
+def chosen(terminal: StandIn) -> None:
+    tiles(terminal)
+    terminal.choose(KIOSK, CINEMA.id)
+
+
+def paid(terminal: StandIn) -> None:
+    terminal.change(KIOSK, offer=CINEMA)
+    terminal.insert(KIOSK, "good", CINEMA)
+
+
+def out_of_service(terminal: StandIn) -> None:
+    terminal.change(KIOSK, phase=Phase.CLOSED, closed_code="T01", nearby=NEARBY)
 
 
 #: Name, how to get there, and the state the page must show.
@@ -62,12 +97,24 @@ STATES: dict[str, tuple[Callable[[StandIn], None], str]] = {
         lambda terminal: terminal.change(KIOSK, phase=Phase.CLOSED, closed_code="T06"),
         "closed",
     ),
+    "out-of-service": (out_of_service, "closed"),
+    "tiles": (tiles, "idle"),
+    "six-tiles": (six_tiles, "idle"),
+    "chosen": (chosen, "idle"),
+    "paid": (paid, "approve"),
     "confirming": (lambda terminal: terminal.change(KIOSK, phase=Phase.CONFIRMING), "confirming"),
     "recorded": (lambda terminal: terminal.interrupted(KIOSK, recorded=True), "recorded"),
     "unrecorded": (lambda terminal: terminal.interrupted(KIOSK, recorded=False), "unrecorded"),
     "practice": (practising, "idle"),
     "demo": (lambda terminal: terminal.change(KIOSK, demo=True), "idle"),
 }
+
+
+#: States that are also looked at in large text.
+LARGE = (
+    "idle", "offline", "used-today", "unplugged", "identity", "demo", "out-of-service", "tiles",
+    "six-tiles", "chosen", "paid",
+)  # fmt: skip
 
 
 def scale(size: tuple[int, int]) -> float:
@@ -117,7 +164,7 @@ def test_large_text_is_large_everywhere(
 ) -> None:
     pages = open_all(visitor, site, language)
     next(iter(pages.values())).click("[data-act=large]")
-    for name in ("idle", "offline", "used-today", "unplugged", "identity", "demo"):
+    for name in LARGE:
         bring, state = STATES[name]
         calm(terminal, *pages.values())
         bring(terminal)
@@ -126,6 +173,73 @@ def test_large_text_is_large_everywhere(
             settle(page)
             album.take(page, f"kiosk-large-{name}-{language}-{size[0]}")
             check(page, size, name, large=True)
+
+
+def enter(page: Page, pin: str) -> None:
+    """Opens the staff corner and types a PIN."""
+    page.click("[data-act=staff]")
+    for typed, digit in enumerate(pin, 1):
+        page.click(f"#digit-{digit}")
+        until(page, f"document.querySelectorAll('.dots i').length === {typed}")
+    page.click("#enter")
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_the_staff_corner_by_touch(
+    visitor: Visitor, site: LocalServer, terminal: StandIn, album: Album, language: str
+) -> None:
+    for _ in range(3):
+        terminal.insert(KIOSK, "good")
+    terminal.dismiss(KIOSK)
+    url = f"{site.origin}/kiosk?key={TOKEN}"
+    page = visitor.open(url, language)
+
+    def see(name: str) -> None:
+        for size in SIZES.values():
+            page.set_viewport_size({"width": size[0], "height": size[1]})
+            settle(page)
+            album.take(page, f"kiosk-{name}-{language}-{size[0]}")
+            check(page, size, name)
+        assert language == "en" or not violations(page)
+        page.set_viewport_size({"width": 1280, "height": 800})
+
+    enter(page, "1111")
+    page.wait_for_selector("body[data-open=pin]")
+    until(page, "document.querySelector('.corner-said').textContent.length > 3")
+    see("staff-wrong-pin")
+    page.click("[data-act=leave]")
+    page.wait_for_selector("body[data-open=shut]")
+    enter(page, STAFF_PIN)
+    page.wait_for_selector("body[data-open=sheet]")
+    assert page.inner_text(".figures dd") == "3"
+    see("staff-sheet")
+    page.click("#close-day")
+    page.wait_for_selector("body[data-open=closing]")
+    see("staff-closing")
+    page.click("#close-day-yes")
+    page.wait_for_selector("body[data-open=closed]")
+    see("staff-closed")
+    assert terminal.totals(KIOSK).redeemed == 0
+    terminal.reading(KIOSK)
+    page.wait_for_selector("body[data-open=shut]")
+
+
+def test_a_tile_is_touched_and_the_next_card_is_for_it(
+    visitor: Visitor, site: LocalServer, terminal: StandIn
+) -> None:
+    page = visitor.open(f"{site.origin}/kiosk?key={TOKEN}")
+    tiles(terminal)
+    page.wait_for_selector(".tiles")
+    small = page.evaluate(
+        "[...document.querySelectorAll('.tiles button')].map((e) => e.getBoundingClientRect())"
+        ".filter((box) => box.width < 200 || box.height < 140).length"
+    )
+    assert small == 0
+    page.click(f"#tile-{CINEMA.id}")
+    page.wait_for_selector("#rechoose")
+    assert page.inner_text("#field .small").startswith("十元看电影")
+    page.click("#rechoose")
+    page.wait_for_selector(".tiles")
 
 
 def test_no_state_bars_anyone(visitor: Visitor, site: LocalServer, terminal: StandIn) -> None:

@@ -20,10 +20,12 @@ from terminal.answers import (
     OfferChoice,
     OfferShown,
     Phase,
+    PlaceShown,
     PositionView,
     ReaderShown,
     RecentTap,
     ShiftShown,
+    StaffProof,
     SyncAnswer,
     TapAnswer,
     TerminalStatus,
@@ -40,6 +42,7 @@ TEN_O_CLOCK_MS = 1_401_415_200_000
 MINUTE_MS = 60_000
 VOID_WINDOW_MS = 15 * MINUTE_MS
 KIOSK, COUNTER = "kiosk", "counter"
+STAFF_PIN = "2468"
 RECEIPT = tap_receipt(
     KeySigner(
         "demo.redcard.example/redcard/abcdefghijklmnopqrstuvwx23",
@@ -52,20 +55,24 @@ RECEIPT = tap_receipt(
 
 MUSEUM = OfferShown(
     "BJ-T-005", "孔庙和国子监博物馆免费参观", "Confucius Temple and Imperial College, free entry",
-    "entry", "city", until_ms=1_420_041_600_000,
+    "entry", "city", until_ms=1_420_041_600_000, limits=((1, "day"),),
 )  # fmt: skip
 PACK = OfferShown(
     "XC-L-009", "端午优惠券套包（名优企业）", "Dragon Boat coupon pack", "coupon", "district",
-    until_ms=1_403_280_000_000, stock_left=214,
+    until_ms=1_403_280_000_000, stock_left=214, limits=((1, "offer"),),
 )  # fmt: skip
 CINEMA = OfferShown(
     "BJ-C-004", "十元看电影", "Ten-yuan cinema", "coupon", "city",
-    until_ms=1_420_041_600_000, member_price_fen=1000, stock_left=96,
+    until_ms=1_420_041_600_000, member_price_fen=1000, stock_left=96, limits=((1, "month"),),
 )  # fmt: skip
 PUPPETS = OfferShown("BJ-C-003", "亲子木偶剧", "Family puppet show", "ticket", "city", stock_left=0)
 FAIR = OfferShown("BJ-C-001", "地坛庙会门票", "Ditan temple fair ticket", "ticket", "city")
 TOMBS = OfferShown(
     "BJ-T-007", "明十三陵淡季免费参观", "Ming Tombs, free off season", "entry", "city"
+)
+NEARBY = (
+    PlaceShown("S0102", "北新桥街道工会服务站", "Beixinqiao station", "010-6400-0102"),
+    PlaceShown("S0104", "东四街道工会服务站", "Dongsi station", "010-6400-0104"),
 )
 OFFERS = (PACK, CINEMA, PUPPETS, FAIR, TOMBS)
 
@@ -191,14 +198,15 @@ class StandIn:
         reader = replace(self.places[position].view.reader, state="card")
         self.change(position, phase=Phase.READING, since_ms=self.now_ms, answer=None, reader=reader)
 
-    def insert(self, position: str, card: str) -> None:
+    def insert(self, position: str, card: str, offer: OfferShown | None = None) -> None:
         """Lays a card on the reader; a kiosk answers, a counter opens a session."""
         self.reading(position)
         self.advance(1)
         place = self.places[position]
         place.card = card
         if position == KIOSK:
-            self._answer(position, self._make(position, f"K{self.now_ms}", CARDS[card], MUSEUM))
+            nonce = f"K{self.now_ms}"
+            self._answer(position, self._make(position, nonce, CARDS[card], offer or MUSEUM))
             return
         code = CARDS[card] if CARDS[card][0] == "C" else ""
         if code in ("C01", "C07"):
@@ -275,6 +283,7 @@ class StandIn:
         supervisor_pin: str = "",
         reason: str = "",
         simulate: bool = False,
+        reservation: str = "",
         wait_ms: int = 0,
     ) -> TapAnswer:
         self.hold.wait()
@@ -327,6 +336,20 @@ class StandIn:
         self.change(
             position, phase=Phase.IDLE, since_ms=self.now_ms, card=None, choices=(), answer=None
         )
+
+    def choose(self, position: str, offer: str) -> None:
+        chosen = next((one for one in self._place(position).view.tiles if one.id == offer), None)
+        self.change(position, offer=chosen)
+
+    def close_day(self, position: str) -> Totals:
+        totals = self.totals(position)
+        self._place(position).acts.clear()
+        self.change(position)
+        return totals
+
+    def staff_enter(self, position: str, pin: str) -> StaffProof:
+        self._place(position)
+        return StaffProof(ok=pin == STAFF_PIN)
 
     def last_unshown(self, position: str) -> Unshown | None:
         return self._place(position).view.unshown
