@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import tempfile
 from collections.abc import Callable, Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -17,16 +16,18 @@ from typing import Any, Final
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from server import card_list, leases, members, offers, reports, stock
+from server import card_list, leases, members, offers, reports, reservations, rosters, stock
 from server.case_desk import CaseDesk
 from server.casebook import open_cases
 from server.database import Database
 from server.desk import Desk
 from server.disputes import Disputes
+from server.drafts import Drafts
 from server.evidence import Evidence
 from server.fleet import fleet
-from server.home import ServerHome
+from server.home import RESERVATIONS, ServerHome
 from server.identity_map import IdentityMap
+from server.offer_life import OfferLife
 from server.offers import OfferBook, Published
 from server.own_ledger import OwnLedger
 from server.people import People
@@ -38,13 +39,12 @@ from server.sign_in import Door
 from server.signals.scan import SIGNALS_LOCK, Scan, scan, touched_days
 from server.statements import Statements
 from server.statistics import counted, months_with_events
+from server.stock_desk import StockDesk
 from server.year_report import YearReport, year_report
 from sync.admission import LedgerState
-from sync.roster_build import build_roster
 
 OFFERS_TARGET: Final = "offers/offers.json"
 VENUES_TARGET: Final = "offers/venues.json"
-ROSTER_TARGET: Final = "status/roster.bin"
 CA_KEYS_TARGET: Final = "ca_keys.json"
 
 
@@ -64,6 +64,9 @@ class BackOffice:
         self.door = Door(desk)
         self.identities = IdentityMap(desk)
         self.case_desk = CaseDesk(desk)
+        self.drafts = Drafts(desk, self.offers_changed)
+        self.offer_life = OfferLife(desk, self.publish)
+        self.stock_desk = StockDesk(desk, self.publish)
         self.settlement = Settlement(desk)
         self.statements = Statements(desk)
         self.disputes = Disputes(desk)
@@ -76,13 +79,22 @@ class BackOffice:
         """Publishes a file of offers; see ``offers.publish_offers``."""
         async with self.database.writing() as connection:
             changed = await offers.publish_offers(connection, data, self.now_ms())
-            for row in await fleet(connection):
-                if row["state"] == LedgerState.OK:
-                    await self.grant_first_leases(connection, row["ledger"], row["terminal"])
+            await self._first_leases(connection)
             for name in changed:
                 await self.own.record(connection, "offer", subject=name)
         await self.publish()
         return changed
+
+    async def offers_changed(self) -> None:
+        """Grants the leases that a new offer names, and publishes."""
+        async with self.database.writing() as connection:
+            await self._first_leases(connection)
+        await self.publish()
+
+    async def _first_leases(self, connection: AsyncConnection) -> None:
+        for row in await fleet(connection):
+            if row["state"] == LedgerState.OK:
+                await self.grant_first_leases(connection, row["ledger"], row["terminal"])
 
     async def change_offer(self, name: str, changes: dict[str, Any]) -> int:
         """Publishes the next version of one offer; see ``offers.change_offer``."""
@@ -156,16 +168,13 @@ class BackOffice:
             await asyncio.to_thread(self._publish_roster, rows, version)
 
     def _publish_roster(self, rows: Sequence[card_list.Membership], version: int) -> None:
-        with tempfile.TemporaryDirectory(dir=self.home.path) as folder:
-            path = Path(folder) / "roster.bin"
-            build_roster(
-                path,
-                card_list.roster_records(rows),
-                version=version,
-                as_of_ms=self.now_ms(),
-                card_key_id=self.home.configuration.card_key_id,
-            )
-            self.repository.publish("status", {ROSTER_TARGET: path.read_bytes()})
+        rosters.publish_roster(
+            self.repository,
+            card_list.roster_records(rows),
+            version=version,
+            as_of_ms=self.now_ms(),
+            card_key_id=self.home.configuration.card_key_id,
+        )
 
     async def publish_ca_keys(self, data: bytes, custodians: Path | None = None) -> int:
         """Puts a bundle of card CA keys in force, signed by the custodians who are here.
@@ -264,6 +273,41 @@ class BackOffice:
             )
             await self.own.record(connection, "recall", subject=ledger, offer=offer)
             return asked
+
+    async def reserve(
+        self,
+        card: str,
+        offer: str,
+        venue: str,
+        *,
+        from_ms: int = 0,
+        until_ms: int = 0,
+        terminal: str = "",
+        units: int = 1,
+    ) -> reservations.Issued:
+        """Promises units to one member at one venue; see ``reservations.issue``."""
+        wish = reservations.Wish(card, offer, venue, from_ms, until_ms, terminal, units)
+        async with self.database.writing() as connection:
+            published = await self.book.read(connection)
+            signer, now_ms = self.home.signer(RESERVATIONS), self.now_ms()
+            issued = await reservations.issue(
+                connection, self.database, published, signer, wish, now_ms
+            )
+            await self.own.record(
+                connection, "reserved", subject=issued.reservation, offer=offer, venue=venue
+            )
+            return issued
+
+    async def cancel_reservation(self, name: str) -> None:
+        """Withdraws a reservation; see ``reservations.cancel``."""
+        async with self.database.writing() as connection:
+            await reservations.cancel(connection, name, self.now_ms())
+            await self.own.record(connection, "reservation_cancelled", subject=name)
+
+    async def reservations(self, *, offer: str = "", venue: str = "") -> list[dict[str, Any]]:
+        """Reservations by their time."""
+        async with self.database.reading() as connection:
+            return await reservations.listed(connection, offer=offer, venue=venue)
 
     async def cases(self) -> list[dict[str, Any]]:
         """Open cases by first event time, then reason."""

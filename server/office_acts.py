@@ -12,6 +12,7 @@ from dataclasses import asdict, is_dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
+from server.offer_acts import OFFER_ACTS
 from server.roles import CONSOLE_ACTOR
 
 if TYPE_CHECKING:
@@ -180,7 +181,14 @@ async def _case_act(core: ServerCore, arguments: Arguments) -> Any:
     return plain(await core.case_desk.one(_ME, key))
 
 
-OFFICE_ACTS: Final[Mapping[str, OfficeAct]] = {
+def _plainly(act: OfficeAct) -> OfficeAct:
+    async def told(core: ServerCore, arguments: Arguments) -> Any:
+        return plain(await act(core, arguments))
+
+    return told
+
+
+_ACTS: Final[Mapping[str, OfficeAct]] = {
     "people": _people,
     "person_add": _person_add,
     "person_change": _person_change,
@@ -199,4 +207,7 @@ OFFICE_ACTS: Final[Mapping[str, OfficeAct]] = {
     "case_list": _case_list,
     "case_show": _case_show,
     "case_act": _case_act,
+    **OFFER_ACTS,
 }
+#: All of them, each answering what JSON can carry.
+OFFICE_ACTS: Final[Mapping[str, OfficeAct]] = {name: _plainly(act) for name, act in _ACTS.items()}

@@ -14,8 +14,10 @@ from redcard.cli import pass_session, shared_options
 from redcard.commands.at_server import DEFAULT_HOME, ask_server, clock_at, send_file
 from redcard.commands.card_list import hash_cards
 from redcard.commands.cases import case
+from redcard.commands.offer_desk import draft, end_offer, split, transfer, write_off
 from redcard.commands.people import audit, erase, people
 from redcard.commands.reports import report
+from redcard.commands.reservations import reserve
 from redcard.commands.settle import settle
 from redcard.commands.signals import signals, what_of
 from redcard.commands.supervisors import supervisor
@@ -37,6 +39,8 @@ server.add_command(audit)
 server.add_command(erase)
 server.add_command(settle)
 server.add_command(case)
+for _command in (draft, end_offer, split, transfer, write_off):
+    server.add_command(_command)
 server.add_command(report)
 server.add_command(signals)
 
@@ -146,6 +150,7 @@ def revoke(session: Session, ledger: str, reason: str) -> int:
 
 
 server.add_command(supervisor)
+server.add_command(reserve)
 
 
 @server.command()
@@ -208,7 +213,7 @@ def publish(session: Session, file: Path) -> int:
 @pass_session
 def suspend(session: Session, offer: str, resume: bool) -> int:
     """Suspend OFFER from now on, or resume it."""
-    changes = {"status": "published" if resume else "suspended"}
+    changes = {"status": "active" if resume else "suspended"}
     answer = ask_server(session, "change_offer", offer=offer, changes=changes)
     emit(session, answer, f"{offer} v{answer['version']}: {changes['status']}")
     return EXIT_DONE
