@@ -56,6 +56,7 @@ def tap_entry(
     *,
     connected: bool,
     lease: str = "",
+    marks: Mapping[str, Value] | None = None,
 ) -> Entry:
     """The entry of a decided tap: ``redeem``, ``reentry`` or ``decline``.
 
@@ -97,6 +98,7 @@ def tap_entry(
         entry["evidence"] = sorted(request.evidence)
     if lease and approved:
         entry["lease"] = lease
+    entry.update(marks or {})
     return entry
 
 
@@ -127,7 +129,7 @@ def void_entry(
         reason_code=reason or "unstated",
         mode="online" if connected else "offline",
     )
-    for name in ("member", "quantity", "lease", "offer_version"):
+    for name in ("member", "quantity", "lease", "reservation", "offer_version"):
         if name in original:
             entry[name] = original[name]
     if supervisor:

@@ -11,6 +11,9 @@ TerminalError
 ├── PositionUnknown         no position of that name in terminal.toml
 ├── RequestInvalid          a request lacks a field or has one of the wrong type
 ├── ShiftState              a shift is already open, or none is
+├── CollectionState         a proxy collection is already open, or none is
+├── GoodsRefused            a movement of goods contradicts what lies on the shelf
+├── PracticeUnavailable     practice mode has no demo cards yet
 ├── PrinterFault            a slip did not reach the paper; what was recorded stays
 ├── ServiceUnreachable      the running service does not answer
 └── RequestForbidden        the loopback guard refused a request; nothing was done
@@ -87,6 +90,36 @@ class RequestInvalid(TerminalError):
 
 class ShiftState(TerminalError):
     """A shift is already open, or none is."""
+
+
+class CollectionState(TerminalError):
+    """A proxy collection is already open, or none is; nothing was recorded.
+
+    Attributes:
+        word: stable word for programs.
+    """
+
+    def __init__(self, message: str, *, word: str = "collection_state") -> None:
+        """Keeps the word for the problem document."""
+        super().__init__(message)
+        self.word = word
+
+
+class GoodsRefused(TerminalError):
+    """A movement of goods contradicts what lies on the shelf; nothing was recorded.
+
+    Attributes:
+        word: stable word for programs, for example ``numbers_overlap``.
+    """
+
+    def __init__(self, message: str, *, word: str) -> None:
+        """Keeps the word for the problem document."""
+        super().__init__(message)
+        self.word = word
+
+
+class PracticeUnavailable(TerminalError):
+    """Practice mode has no demo cards yet; the message says how they come."""
 
 
 class PrinterFault(TerminalError):

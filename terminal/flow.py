@@ -21,16 +21,17 @@ from ledger.errors import LogFault
 from ledger.rules.decide import decide
 from ledger.rules.offer import BrokenOffer, Offer
 from ledger.rules.request import CardView, Decision, Prior, RedemptionRequest, TerminalState
-from ledger.rules.terms import Ask, CardStatus, Profile
-from ledger.rules.windows import local_day
+from ledger.rules.terms import Ask, CardStatus, Profile, Venue
+from ledger.rules.windows import day_start, local_day
 from terminal.answers import TapAnswer
 from terminal.clock import Moment
 from terminal.entries import Place, clock_entry, tap_entry
 from terminal.journal import Journal, Pending
 from terminal.presenting import Presented
 from terminal.replay import number, prior_from, prior_of, text
+from terminal.reservations import ReservationDesk
 from terminal.state import Installed, TerminalFacts, card_view
-from terminal.stock import Prepared, StockDesk
+from terminal.stock import NOTHING_TAKEN, Prepared, StockDesk, Taken
 from terminal.wording import name_of, voided, wording_of
 from terminal.writer import LedgerWriter, Written
 
@@ -49,6 +50,9 @@ class TapOrder:
 
     Attributes:
         supervisor_ok: the supervisor named was proved by PIN or own card.
+        reservation: the token that the member brought; the feed's are known without it.
+        hold: the telephone hold that the units come from, or empty.
+        batch: the proxy collection that the tap belongs to, or empty.
     """
 
     place: Place
@@ -63,6 +67,14 @@ class TapOrder:
     supervisor_ok: bool = False
     reason: str = ""
     simulate: bool = False
+    reservation: str = ""
+    hold: str = ""
+    batch: str = ""
+
+    def marks(self) -> dict[str, str]:
+        """What the entry says beyond the contract's fields."""
+        named = (("batch", self.batch), ("hold", self.hold))
+        return {name: value for name, value in named if value}
 
 
 #: No card is at hand: only a nonce that was answered before can be answered again.
@@ -92,6 +104,7 @@ class TapFlow:
         offline_cap: int | None,
         terminal: str,
         probe: Probe = no_probe,
+        reservations: ReservationDesk | None = None,
     ) -> None:
         self._writer = writer
         self._facts = facts
@@ -101,6 +114,7 @@ class TapFlow:
         self._offline_cap = offline_cap
         self._terminal = terminal
         self._probe = probe
+        self._reservations = reservations
         self._clock_ok = True
 
     def run(self, order: TapOrder, presented: Presented) -> TapAnswer:
@@ -142,10 +156,12 @@ class TapFlow:
             for offer in offers:
                 asked = replace(order, offer=offer.id, simulate=True)
                 usage = self._writer.usage.view(member, offer)
-                state = self._state(
+                state = self.state(
                     asked, offer, installed, now, None, self._stock.unasked, ledger_ok=ready
                 )
-                decision = decide(_request(asked, card), offer, usage, state, now.now_ms)
+                request = request_of(asked, card)
+                state, _ = self.reserved(asked, request, offer, state, now)
+                decision = decide(request, offer, usage, state, now.now_ms)
                 found.append((offer, decision))
         return found
 
@@ -170,21 +186,29 @@ class TapFlow:
         if prior is not None and card.status is CardStatus.UNREADABLE and not card.card:
             # The card has gone since: the rest of the content still has to agree.
             card = replace(card, card=prior.card)
-        request = _request(order, card)
+        request = request_of(order, card)
         offer = installed.offer(order.offer)
         member = card.member.ref if card.member else ""
         usage = self._writer.usage.view(member, offer)
-        state = self._state(order, offer, installed, now, prior, prepared, ledger_ok=ready)
+        state = self.state(order, offer, installed, now, prior, prepared, ledger_ok=ready)
+        state, token = self.reserved(order, request, offer, state, now)
         decision = decide(request, offer, usage, state, now.now_ms)
         if decision.replay and decision.seq is not None:
             return self._replayed(order.nonce, decision.seq, self._writer.entry(decision.seq))
         if decision.ask is not Ask.NOTHING and isinstance(offer, Offer) and not asked:
             return _Question(decision.ask, request, offer)
         if not self._is_recorded(order, decision):
-            return self._answer(order, decision, installed, now.now_ms, usage.units)
+            return self.answer(order, decision, installed, now.now_ms, usage.units)
         lease = state.lease.lease if state.lease else ""
         entry = tap_entry(
-            request, decision, offer, order.place, now, connected=state.connected, lease=lease
+            request,
+            decision,
+            offer,
+            order.place,
+            now,
+            connected=state.connected,
+            lease=lease,
+            marks=order.marks() | (token if decision.outcome is Outcome.APPROVE else {}),
         )
         self._probe("before_commit")
         try:
@@ -193,13 +217,13 @@ class TapFlow:
             return self.fault(order)
         self._probe("after_commit")
         units = self._writer.usage.view(member, offer).units
-        return self._answer(order, decision, installed, now.now_ms, units, written)
+        return self.answer(order, decision, installed, now.now_ms, units, written)
 
     def _is_recorded(self, order: TapOrder, decision: Decision) -> bool:
         """Refer, error and a dry run write nothing."""
         return not order.simulate and decision.outcome in {Outcome.APPROVE, Outcome.DECLINE}
 
-    def _state(
+    def state(
         self,
         order: TapOrder,
         offer: Offer | BrokenOffer | None,
@@ -209,12 +233,15 @@ class TapFlow:
         prepared: Prepared,
         *,
         ledger_ok: bool,
+        taken: Taken = NOTHING_TAKEN,
     ) -> TerminalState:
+        """What the terminal knows beside card and usage; the writer's turn is held."""
         link = self._facts.link
         sound = offer if isinstance(offer, Offer) else None
+        venue = installed.venue(order.place.venue)
         return TerminalState(
             terminal=self._terminal,
-            venue=installed.venue(order.place.venue),
+            venue=venue,
             profile=order.profile,
             revoked=link.revoked or link.quarantined,
             ledger_ok=ledger_ok,
@@ -223,13 +250,41 @@ class TapFlow:
             connected=link.connected(now.boot_ms),
             supervisor_ok=order.supervisor_ok,
             offline_cap=self._offline_cap,
-            cap_used=self._writer.usage.units_since(link.acknowledged, offer=order.offer),
-            cap_used_total=self._writer.usage.units_since(link.acknowledged),
+            cap_used=taken.units
+            + self._writer.usage.units_since(link.acknowledged, offer=order.offer),
+            cap_used_total=taken.units + self._writer.usage.units_since(link.acknowledged),
+            agent_cards=taken.cards + self._collected(order, venue, now),
             prior=prior,
             **self._stock.facts(
-                sound, installed.venue(order.place.venue), now, prepared, order.quantity
+                sound,
+                venue,
+                now,
+                prepared,
+                order.quantity,
+                replace(taken, hold=order.hold) if order.hold else taken,
             ),
         )
+
+    def reserved(
+        self,
+        order: TapOrder,
+        request: RedemptionRequest,
+        offer: Offer | BrokenOffer | None,
+        state: TerminalState,
+        now: Moment,
+    ) -> tuple[TerminalState, dict[str, str]]:
+        """The state with the member's reservation, and what its use is to record of it."""
+        if self._reservations is None or not isinstance(offer, Offer):
+            return state, {}
+        found, token = self._reservations.look(request, offer, state.venue, order.reservation, now)
+        return replace(state, reservation=found), {"reservation": token} if token else {}
+
+    def _collected(self, order: TapOrder, venue: Venue, now: Moment) -> int:
+        """Cards that the representative has had served today of this offer."""
+        if not order.agent:
+            return 0
+        since_ms = day_start(now.now_ms, venue.zone)
+        return self._writer.agents.cards(order.agent, order.offer, since_ms)
 
     def _note_clock(self, now: Moment) -> None:
         """Writes a ``clock`` entry when the wall clock falls below the floor, or comes back."""
@@ -241,7 +296,7 @@ class TapFlow:
     def _today(self, order: TapOrder, installed: Installed, now: Moment) -> str:
         return local_day(now.now_ms, installed.venue(order.place.venue).zone).isoformat()
 
-    def _answer(
+    def answer(
         self,
         order: TapOrder,
         decision: Decision,
@@ -250,6 +305,7 @@ class TapFlow:
         units: int,
         written: Written | None = None,
     ) -> TapAnswer:
+        """What is told of a decision; ``written`` is its entry, if it has one."""
         code = decision.code
         details = answer_details(decision, installed, order.offer)
         receipt = ""
@@ -324,7 +380,8 @@ class TapFlow:
         )
 
 
-def _request(order: TapOrder, card: CardView) -> RedemptionRequest:
+def request_of(order: TapOrder, card: CardView) -> RedemptionRequest:
+    """The request that the rules are asked about."""
     return RedemptionRequest(
         nonce=order.nonce,
         card=card,

@@ -56,6 +56,7 @@ class Position:
         self._phase = Phase.IDLE
         self._since_ms = 0
         self._armed: Future[Presented] | None = None
+        self._taker: Callable[[Presented], None] | None = None
         self._tile = ("", 0)
         self.revision = 0
 
@@ -159,10 +160,19 @@ class Position:
             return self._armed is not None
 
     def hand_over(self, presented: Presented) -> bool:
-        """Gives a card to whoever waits for it; ``False`` if nobody does."""
+        """Gives a card to whoever waits for it, or takes all; ``False`` if nobody does."""
         with self.lock:
-            waiting, self._armed = self._armed, None
-        return waiting is not None and _deliver(waiting, presented)
+            (waiting, self._armed), taker = (self._armed, None), self._taker
+        if waiting is not None and _deliver(waiting, presented):
+            return True
+        if taker is not None:
+            taker(presented)
+        return taker is not None
+
+    def divert(self, taker: Callable[[Presented], None] | None) -> None:
+        """Every card goes to a taker from now on, until it is diverted back with ``None``."""
+        with self.lock:
+            self._taker = taker
 
     def set_health(self, health: ReaderHealth) -> None:
         """A reader of this position has another state."""

@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final, Protocol
 
+from terminal import work_paths
 from terminal.answers import plain
+from terminal.counterwork import CounterWork
 from terminal.errors import ServiceUnreachable, TerminalError
 from terminal.home import ApiAddress, Home
 from terminal.surface import TerminalSurface
@@ -102,6 +104,8 @@ class LocalDesk:
     def ask(self, path: str, **query: str) -> Any:
         """See ``TerminalDesk.ask``."""
         surface = self._surface
+        if path in work_paths.QUESTIONS:
+            return work_paths.ask(_work(surface), surface.positions(), path, query)
         position = query.get("position") or surface.positions()[0]
         questions: dict[str, Callable[[], object]] = {
             "status": surface.status,
@@ -119,6 +123,8 @@ class LocalDesk:
         """See ``TerminalDesk.act``."""
         surface = self._surface
         given = {name: value for name, value in body.items() if value is not None}
+        if path in work_paths.ACTS:
+            return work_paths.act(_work(surface), surface.positions(), path, given)
         position = given.pop("position", None) or surface.positions()[0]
         acts: dict[str, Callable[[], object]] = {
             "tap": lambda: surface.tap(
@@ -134,6 +140,12 @@ class LocalDesk:
             "shift/close": lambda: surface.close_shift(position),
         }
         return plain(acts[path]())
+
+
+def _work(surface: TerminalSurface) -> CounterWork:
+    work = getattr(surface, "work", None)
+    assert isinstance(work, CounterWork), "every whole terminal has its daily work"
+    return work
 
 
 def running(home: Home) -> RemoteDesk | None:

@@ -32,6 +32,7 @@ from terminal.answers import (
 from terminal.choosing import ChoiceList
 from terminal.clock import Moment
 from terminal.corrections import VoidOrder
+from terminal.counterwork import CounterWork
 from terminal.errors import NoCard, PositionUnknown, RequestInvalid
 from terminal.flow import TapOrder
 from terminal.neighbours import nearby
@@ -64,6 +65,8 @@ class TerminalService:
         self._callbacks: set[Callable[[str], None]] = set()
         self._lock = threading.Lock()
         self._list = ChoiceList(parts)
+        #: The counter's daily work: collections, goods, holds, bookings, search.
+        self.work = CounterWork(parts, self.position)
 
     def start(self) -> None:
         """Finds out what an interruption hid, then starts readers and courier."""
@@ -245,6 +248,7 @@ class TerminalService:
         supervisor_pin: str = "",
         reason: str = "",
         simulate: bool = False,
+        reservation: str = "",
         wait_ms: int = 0,
     ) -> TapAnswer:
         """See ``TerminalSurface.tap``."""
@@ -266,6 +270,7 @@ class TerminalService:
             supervisor_ok=self._desk.proved(held, supervisor, supervisor_pin),
             reason=check_reason(reason),
             simulate=simulate,
+            reservation=reservation,
         )
         return self._desk.run(held, order, self._desk.card_for(held, order, wait_ms))
 

@@ -6,8 +6,9 @@ turn, and within a bounded time, so that a slow network never holds up another p
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol, TypedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final, Protocol, TypedDict
 
 from ledger.codes import Code
 from ledger.rules.offer import Offer
@@ -18,6 +19,25 @@ from sync.asking import HoldQuestion, LeaseQuestion
 from terminal.clock import Moment
 from terminal.state import TerminalFacts
 from terminal.writer import LedgerWriter
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What earlier taps of one commit have taken; the folds know of it only after the commit.
+
+    Attributes:
+        units: of the offer; ``cards``: redeemed for the representative.
+        by_lease: units by lease.
+        hold: the telephone hold that the group's units come from, or empty.
+    """
+
+    units: int = 0
+    cards: int = 0
+    by_lease: Mapping[str, int] = field(default_factory=dict)
+    hold: str = ""
+
+
+NOTHING_TAKEN: Final = Taken()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +119,10 @@ class StockDesk:
         if wanted is Ask.HOLD:
             return self.questions.hold(_hold_question(request, offer, venue, now))
         with self._writer.turn:
-            lease = self._lease(offer.id, now, request.quantity)
+            if self._goods_left(offer.id, NOTHING_TAKEN, request.quantity) < request.quantity:
+                # More units on paper would bring no parcel: leases never exceed goods received.
+                return Prepared(refill=Refill.VENUE_EMPTY)
+            lease = self._writer.leases.view(offer.id, now.now_ms, request.quantity)
             after = self._writer.feed_number
         question = LeaseQuestion(
             offer=offer.id,
@@ -113,17 +136,25 @@ class StockDesk:
         return Prepared(refill=self.questions.refill(question))
 
     def facts(
-        self, offer: Offer | None, venue: Venue, now: Moment, prepared: Prepared, quantity: int = 1
+        self,
+        offer: Offer | None,
+        venue: Venue,
+        now: Moment,
+        prepared: Prepared,
+        quantity: int = 1,
+        taken: Taken = NOTHING_TAKEN,
     ) -> StockFacts:
         """The facts of the moment, for the decision; the writer's turn is held."""
         over = prepared.usable_boot_ms is not None and now.boot_ms >= prepared.usable_boot_ms
         return {
-            "lease": None if offer is None else self._lease(offer.id, now, quantity),
+            "lease": None if offer is None else self._lease(offer.id, now, quantity, taken),
             "refill": prepared.refill,
             "online": OnlineAnswer.UNANSWERED if over else prepared.online,
             "online_code": prepared.online_code,
             "online_until_ms": prepared.online_until_ms,
-            "stock_used": 0 if offer is None else self._used(offer, venue, now),
+            "stock_used": taken.units
+            if offer is None
+            else taken.units + self._used(offer, venue, now),
         }
 
     def left(self, offer: Offer, venue: Venue, now: Moment) -> int | None:
@@ -133,6 +164,8 @@ class StockDesk:
         if offer.offline is OfflineMode.LEASED:
             opens = self._writer.leases.opens(offer.id)
             left = sum(lease.left for lease in opens if lease.expires_ms > now.now_ms)
+            left -= self._writer.goods.held(offer.id, now.now_ms)
+            left = max(0, min(left, self._goods_left(offer.id, NOTHING_TAKEN, left)))
             # Without a lease a connected terminal asks the pool at the tap: what is left there
             # is not known here, and "none left" would be wrong.
             if not left and self._facts.link.connected(now.boot_ms):
@@ -142,8 +175,22 @@ class StockDesk:
             return max(0, offer.stock.quantity - self._used(offer, venue, now))
         return None
 
-    def _lease(self, offer: str, now: Moment, quantity: int) -> LeaseView | None:
-        return self._writer.leases.view(offer, now.now_ms, quantity)
+    def _lease(self, offer: str, now: Moment, quantity: int, taken: Taken) -> LeaseView | None:
+        """The lease, less what is held for callers and what no parcel covers."""
+        leases = self._writer.leases
+        found = leases.view(offer, now.now_ms, quantity, taken.by_lease)
+        if found is None:
+            return None
+        usable = sum(one.left for one in leases.opens(offer) if one.expires_ms > now.now_ms)
+        free = usable - taken.units
+        free -= self._writer.goods.held(offer, now.now_ms, but=taken.hold)
+        free = max(0, min(free, self._goods_left(offer, taken, free)))
+        return found if free >= found.left else replace(found, spent=found.units - free)
+
+    def _goods_left(self, offer: str, taken: Taken, without: int) -> int:
+        """Units on the shelf, or ``without`` when no goods of the offer are tracked here."""
+        shelf = self._writer.goods.shelf(offer)
+        return without if shelf is None else shelf.on_hand - taken.units
 
     def _used(self, offer: Offer, venue: Venue, now: Moment) -> int:
         if offer.offline is not OfflineMode.CAPPED:

@@ -52,6 +52,8 @@ class CollectionShown:
         cards_max: longest list.
         hold: telephone hold that the units come from, or empty.
         checkpoint_size: size of the ledger after the one commit, 0 while open.
+        last_fault: why the card laid last is not on the list: ``unreadable``, ``several``,
+            ``full``, or empty.
     """
 
     batch: str
@@ -75,6 +77,7 @@ class CollectionShown:
     operator: str = ""
     ts_ms: int = 0
     checkpoint_size: int = 0
+    last_fault: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +143,7 @@ class AccountShown:
 
 @dataclass(frozen=True, slots=True)
 class Lamp:
-    """One lamp of the self-test: ``reader``, ``printer``, ``clock``, ``ledger``; a remedy if not ok.
+    """One lamp of the self-test: ``reader``, ``printer``, ``clock``, ``ledger``; with a remedy.
 
     ``vital`` lamps stop taps; a printer never does.
     """

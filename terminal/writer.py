@@ -16,7 +16,10 @@ from ledger.errors import LogFault, LogFull
 from ledger.log import canonical
 from ledger.log.merkle import leaf_hash
 from ledger.log.store import LogStore
+from ledger.rules.agents import AgentBook
+from ledger.rules.goods import GoodsBook
 from ledger.rules.leases import LeaseBook
+from ledger.rules.reservations import TakenReservations
 from ledger.rules.usage import Usage
 from terminal.daybook import Daybook
 
@@ -57,6 +60,9 @@ class LedgerWriter:
         self.usage = Usage()
         self.daybook = Daybook()
         self.leases = LeaseBook()
+        self.reservations = TakenReservations()
+        self.goods = GoodsBook()
+        self.agents = AgentBook()
         self.feed_number = 0
         self._folded = 0
         with self.turn:
@@ -155,6 +161,9 @@ class LedgerWriter:
     def _fold(self, seq: int, entry: Mapping[str, Value]) -> None:
         self.usage.apply(entry)
         self.leases.apply(entry)
+        self.reservations.apply(entry)
+        self.goods.apply(entry)
+        self.agents.apply(entry)
         self.daybook.apply(seq, entry)
         feed = entry.get("feed")
         if isinstance(feed, int):

@@ -341,6 +341,9 @@ def _questions(case: _Case) -> Iterator[_Fault]:
     proxy = bool(request.agent) and request.agent != request.card.card
     if (proxy and not offer.proxy_collect) or (offer.identity_check and IDENTITY not in given):
         yield _Fault(Code.M03)
+    elif proxy and case.state.agent_cards >= offer.proxy_cards:
+        # Beyond what one representative may collect, the colleague comes in person.
+        yield _Fault(Code.M03, None, {"proxy_cards": offer.proxy_cards})
 
 
 _FAMILIES: Final[tuple[Callable[[_Case], Iterator[_Fault]], ...]] = (

@@ -15,9 +15,10 @@ the pool when the server has admitted the void.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum, unique
+from types import MappingProxyType
 from typing import Final
 
 from ledger.entry import Entry, Kind
@@ -56,12 +57,27 @@ class LeaseBook:
         elif kind == Kind.VOID:
             self._give_back(entry)
 
-    def view(self, offer: str, now_ms: int, quantity: int = 1) -> LeaseView | None:
+    def view(
+        self,
+        offer: str,
+        now_ms: int,
+        quantity: int = 1,
+        spent: Mapping[str, int] = MappingProxyType({}),
+    ) -> LeaseView | None:
         """The open lease that the next tap takes from.
 
         A usable one that covers the quantity first, then any usable one, then the newest.
+
+        Args:
+            offer: whose lease.
+            now_ms: an instant.
+            quantity: units of the tap.
+            spent: units, by lease, that taps of the same commit have taken before it.
         """
-        held = self.opens(offer)
+        held = [
+            replace(one, spent=one.spent + spent[one.lease]) if one.lease in spent else one
+            for one in self.opens(offer)
+        ]
         usable = [one for one in held if one.left and now_ms < one.expires_ms]
         enough = [one for one in usable if one.left >= quantity]
         if usable:

@@ -8,6 +8,8 @@ from typing import Final
 
 VENUE_ZONE: Final = "Asia/Shanghai"
 CAP_DEFAULT_UNITS: Final = 20
+#: Colleagues' cards that one representative may collect for in a local day, of one offer.
+PROXY_CARDS_DEFAULT: Final = 200
 MINUTE_MS: Final = 60_000
 HOUR_MS: Final = 60 * MINUTE_MS
 DAY_MS: Final = 24 * HOUR_MS
