@@ -27,9 +27,10 @@ from server.evidence import Evidence
 from server.fleet import fleet
 from server.home import RESERVATIONS, ServerHome
 from server.identity_map import IdentityMap
+from server.known import pieces
 from server.offer_life import OfferLife
 from server.offers import OfferBook, Published
-from server.own_ledger import OwnLedger
+from server.own_ledger import ACTS_MAX, OwnLedger, act_of
 from server.people import People
 from server.publish import Repository
 from server.report_lines import Line, whole_line
@@ -80,8 +81,9 @@ class BackOffice:
         async with self.database.writing() as connection:
             changed = await offers.publish_offers(connection, data, self.now_ms())
             await self._first_leases(connection)
-            for name in changed:
-                await self.own.record(connection, "offer", subject=name)
+            for some in pieces(changed, ACTS_MAX):
+                acts = [act_of("offer", subject=name) for name in some]
+                await self.own.append(connection, acts)
         await self.publish()
         return changed
 

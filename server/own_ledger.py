@@ -42,6 +42,11 @@ _NO_TERMINAL: Final = ""
 _CARRIER: Final = "own"
 
 
+def act_of(reason_code: str, *, operator: str = CONSOLE, **codes: str | int) -> Entry:
+    """One ``adjust`` entry, for acts that are recorded many at a time; see ``OwnLedger.record``."""
+    return {"kind": "adjust", "operator": operator, "reason_code": reason_code, **codes}
+
+
 class OwnLedger:
     """Appends the acts of the back office."""
 
@@ -96,8 +101,7 @@ class OwnLedger:
             operator: who did it, as the server knows people; never a name.
             codes: references of what it was done to, and what it is now.
         """
-        act: Entry = {"kind": "adjust", "operator": operator, "reason_code": reason_code, **codes}
-        return await self.append(connection, [act])
+        return await self.append(connection, [act_of(reason_code, operator=operator, **codes)])
 
     async def _head(self, connection: AsyncConnection) -> Any:
         """The row of the ledger now written to, locked against other servers."""

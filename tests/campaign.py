@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-from tests.campaigns import disks, drop, fuzz, mutants, schedules
+from tests.campaigns import disks, drop, fuzz, mutants, schedules, year
 from tests.campaigns.report import UNBOUNDED, Budget, Campaign, Report, to_stderr
 
 CAMPAIGNS: Final = {
@@ -76,6 +76,14 @@ CAMPAIGNS: Final = {
             2,
             mutants.run,
             mutants.parts,
+        ),
+        Campaign(
+            "year",
+            "the federation's published year, from signed entries to its report",
+            "thousandths of its person-times",
+            year.WHOLE,
+            1,
+            year.run,
         ),
     )
 }
