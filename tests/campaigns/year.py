@@ -196,13 +196,18 @@ def _compare(told: YearReport, part: int, report: Report) -> None:
     }
     for name, value in wanted.items():
         report.need(found[name] == value, f"{name}: {found[name]}, published {value}")
-        got = found[name]
-        report.figures[name] = got if isinstance(got, int | str) else " ".join(got)
+        report.figures[name] = _plain(found[name])
     report.figures["persons"] = told.total.persons
     by_month = sum(line.person_times for line in told.months)
     report.need(by_month == told.total.person_times, "the months do not make the year")
     by_venue = sum(line.person_times for line in told.venues)
     report.need(by_venue == told.total.person_times, "the venues do not make the year")
+
+
+def _plain(value: object) -> str | int:
+    if isinstance(value, tuple):
+        return " ".join(value)
+    return value if isinstance(value, int) else str(value)
 
 
 async def _control(
