@@ -73,6 +73,11 @@ def look_at(name: str) -> Sighting:
     return seen
 
 
+def open_slot(name: str, apdu_timeout_ms: int, *, exclusive: bool = False) -> PcscSlot:
+    """One reader's slot, not opened, for whoever attends it without the loop."""
+    return PcscSlot(_scard(), name, apdu_timeout_ms, exclusive=exclusive)
+
+
 def _briefly(ask: Callable[[Any], Any]) -> Any:
     """Asks with a context made for the purpose, and no longer than five seconds."""
     context = ServiceContext(_scard(), "question")
@@ -223,6 +228,6 @@ class PcscReaders:
         """Starts the reader's own thread; it goes on by itself when the reader is away."""
         if name in self._readers or len(self._readers) >= READERS_MAX or self._listener is None:
             return
-        slot = PcscSlot(_scard(), name, self._apdu_timeout_ms, exclusive=self._exclusive)
+        slot = open_slot(name, self._apdu_timeout_ms, exclusive=self._exclusive)
         self._readers[name] = reader = AttendedReader(slot, now_ms=self._now_ms)
         reader.start(self._listener)

@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 
 from readers.errors import ServiceMissing
 from readers.pcsc_codes import CANCELLED, TIMED_OUT, check
+from readers.pcsc_link import Link, linked
 from readers.watchdog import Watchdog
 
 T = TypeVar("T")
@@ -34,7 +35,9 @@ class ServiceContext:
     def __init__(self, scard: Any, name: str) -> None:
         self._scard = scard
         self._watchdog = Watchdog(f"PC/SC {name}")
+        self._name = name
         self._context: Any = None
+        self._link: Link | None = None
         self.lost = False
 
     @property
@@ -71,6 +74,29 @@ class ServiceContext:
             self.close()
             raise
 
+    def exchange(self, function: Callable[..., T], *args: Any, limit_ms: int) -> T:
+        """As ``call``, in the caller's own thread where a hanging call can be cut off.
+
+        Raises:
+            TimeoutError: no answer in time; the context is lost and closed.
+        """
+        link = self._link
+        if self.lost:
+            raise TimeoutError("an earlier exchange still hangs")
+        if link is None:
+            return self.call(function, *args, limit_ms=limit_ms)
+        try:
+            return link.call(function, *args, limit_ms=limit_ms)
+        except TimeoutError:
+            self.lost = True
+            self.close()
+            raise
+
+    def rest(self) -> None:
+        """No exchange is to come for a while."""
+        if self._link is not None:
+            self._link.rest()
+
     def changes(self, states: list[tuple[str, int]], limit_ms: int) -> list[Any] | None:
         """Waits until a reader is no longer in the state given; ``None`` if none changed.
 
@@ -106,12 +132,22 @@ class ServiceContext:
     def close(self) -> None:
         """Releases the context, in its own thread; never hangs, never raises."""
         context, self._context = self._context, None
+        link, self._link = self._link, None
+        if link is not None:
+            link.close()
         self._watchdog.end(
             None if context is None else lambda: self._scard.SCardReleaseContext(context)
         )
 
     def _establish(self) -> Any:
-        code, context = self._scard.SCardEstablishContext(self._scard.SCARD_SCOPE_USER)
+        (code, context), link = linked(
+            f"PC/SC {self._name}",
+            lambda: self._scard.SCardEstablishContext(self._scard.SCARD_SCOPE_USER),
+        )
+        if self.lost and link is not None:
+            link.close()
+        elif link is not None:
+            self._link = link
         check(code)
         if self.lost:  # too late; nobody will ask for it
             self._scard.SCardReleaseContext(context)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from typing import Any, Final
 
 from readers.apdu import split_response
-from readers.attendance import PoweredCard, Presence, Sight, monotonic_ms
+from readers.attendance import Presence, Sight, monotonic_ms
 from readers.connection import Interface
 from readers.errors import (
     CardMute,
@@ -85,7 +86,7 @@ class PcscSlot:
         present = self._state & self._scard.SCARD_STATE_PRESENT
         return Sight(Presence.CARD if present else Presence.EMPTY, self._state >> 16)
 
-    def connect(self) -> PoweredCard:
+    def connect(self) -> PcscCard:
         """Powers the card and begins a transaction; see ``attendance.Slot``."""
         context = self._open_context()
         # pcscd lets SCardConnect wait as long as another program is in a transaction
@@ -150,7 +151,7 @@ class PcscCard:
     def transmit(self, command: bytes) -> tuple[bytes, int]:
         """One exchange; see ``CardConnection``."""
         try:
-            code, answer = self._context.call(
+            code, answer = self._context.exchange(
                 self._transmit, self._card, self._pci, list(command), limit_ms=self._apdu_timeout_ms
             )
         except TimeoutError as error:  # again for every later command: the context is lost
@@ -162,6 +163,10 @@ class PcscCard:
         if not answer:  # pcscd reports a card torn off during the exchange as success
             raise CardRemoved(TORN)
         return split_response(bytes(answer))
+
+    def bare(self, command: bytes) -> Callable[[], Any]:
+        """The same exchange by the library alone, without limit or errors; to measure against."""
+        return lambda: self._transmit(self._card, self._pci, list(command))
 
     def reset(self) -> None:
         """Powers the card anew within the transaction; see ``ResettableConnection``."""
@@ -181,6 +186,7 @@ class PcscCard:
 
     def close(self) -> None:
         """Ends the transaction and leaves the card as it is."""
+        self._context.rest()
         if not self._context.lost:
             with contextlib.suppress(TimeoutError):  # the context is lost, and made anew
                 self._context.call(self._leave, limit_ms=SERVICE_TIMEOUT_MS)

@@ -15,7 +15,7 @@ def measure(name: str, directory: Path, progress: Progress | None = None) -> lis
     """Runs one bench.
 
     Args:
-        name: ``append``, ``verify``, ``tap`` or ``rules``.
+        name: ``append``, ``verify``, ``tap``, ``apdu`` or ``rules``.
         directory: a folder on the disk to measure.
         progress: called with steps done and steps in all.
 
@@ -43,6 +43,25 @@ def _tap(directory: Path, progress: Progress | None) -> list[Figure]:
     return bench_tap(directory, progress=progress)
 
 
+def _apdu(directory: Path, progress: Progress | None) -> list[Figure]:
+    from redcard.bench.apdu import bench_apdu
+
+    del directory  # no disk is touched
+    return bench_apdu(progress=progress)
+
+
+def _ingest(directory: Path, progress: Progress | None) -> list[Figure]:
+    from redcard.bench.ingest.rounds import bench_ingest
+
+    return bench_ingest(directory, progress=progress)
+
+
+def _ingest_full(directory: Path, progress: Progress | None) -> list[Figure]:
+    from redcard.bench.ingest.rounds import FULL, bench_ingest
+
+    return bench_ingest(directory, FULL, progress)
+
+
 def _rules(directory: Path, progress: Progress | None) -> list[Figure]:
     from redcard.bench.rules import bench_rules
 
@@ -53,6 +72,9 @@ _BENCHES: dict[str, Callable[[Path, Progress | None], list[Figure]]] = {
     "append": _append,
     "verify": _verify,
     "tap": _tap,
+    "apdu": _apdu,
     "rules": _rules,
+    "ingest": _ingest,
+    "ingest-full": _ingest_full,
 }
 NAMES = tuple(_BENCHES)

@@ -223,4 +223,20 @@ def _bench_command(name: str, about: str) -> None:
 _bench_command("append", "Durable signed append beside a raw preallocated write + fdatasync.")
 _bench_command("verify", "The auditor's file over a ledger beside bare leaf hashing.")
 _bench_command("tap", "Own code from the card's last answer to green beside a raw fdatasync.")
+_bench_command("apdu", "One exchange with a card through the driver beside bare smartcard.scard.")
 _bench_command("rules", "One decision, and loading 1,029 offers, beside what each may cost.")
+
+
+@bench.command()
+@click.option(
+    "--on",
+    "directory",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder on the disk to measure; absent, the temporary folder.",
+)
+@click.option("--full", is_flag=True, help="20 million entries stored, 3.555 million cards.")
+@shared_options
+@pass_session
+def ingest(session: Session, directory: Path | None, full: bool) -> int:
+    """The server beside raw COPY, beside no database, and online beside pretix as noted."""
+    return _bench(session, "ingest-full" if full else "ingest", directory)

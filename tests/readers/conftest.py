@@ -9,6 +9,7 @@ import pytest
 
 from readers.virtual.vpcd import Pcscd
 from tests.readers.stack import (
+    APDU_TIMEOUT_MS,
     Stack,
     behind_pcscd,
     behind_pn532,
@@ -33,6 +34,12 @@ def pcscd(_one_pcscd: Pcscd) -> Iterator[Pcscd]:
         _one_pcscd.restart()
 
 
+@pytest.fixture
+def apdu_timeout_ms() -> int:
+    """How long the stack's drivers wait for a card; a test may set another."""
+    return APDU_TIMEOUT_MS
+
+
 @pytest.fixture(
     params=[
         "in_process",
@@ -41,13 +48,13 @@ def pcscd(_one_pcscd: Pcscd) -> Iterator[Pcscd]:
         pytest.param("pcscd", marks=pytest.mark.pcscd),
     ]
 )
-def stack(request: pytest.FixtureRequest) -> Iterator[Stack]:
+def stack(request: pytest.FixtureRequest, apdu_timeout_ms: int) -> Iterator[Stack]:
     """The same suite on four stacks."""
     if request.param == "in_process":
-        yield from in_process()
+        yield from in_process(apdu_timeout_ms)
     elif request.param == "socket":
-        yield from socket_reader()
+        yield from socket_reader(apdu_timeout_ms)
     elif request.param == "nfc":
-        yield from behind_pn532()
+        yield from behind_pn532(apdu_timeout_ms)
     else:
-        yield behind_pcscd(request.getfixturevalue("pcscd"))
+        yield behind_pcscd(request.getfixturevalue("pcscd"), apdu_timeout_ms)

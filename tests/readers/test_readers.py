@@ -15,6 +15,7 @@ from readers.supervision import ReaderState
 from readers.virtual.box import Faults, FaultyCard
 from tests.readers.stack import (
     CONTACT_ATR,
+    HASTY_MS,
     PATIENCE_S,
     SELECT,
     Recorder,
@@ -98,6 +99,7 @@ def test_a_card_torn_off_during_an_exchange(stack: Stack, acted: bool) -> None:
         assert seen.wait_results(2)[-1] == (b"x", 0x9000)
 
 
+@pytest.mark.parametrize("apdu_timeout_ms", [HASTY_MS], ids=["hasty"])
 def test_a_mute_card_holds_nothing_for_long(stack: Stack) -> None:
     def script(connection: CardConnection) -> object:
         connection.transmit(SELECT)
@@ -215,7 +217,10 @@ def test_a_card_that_stays_is_powered_anew(stack: Stack) -> None:
 
 
 def test_a_card_that_leaves_is_not_powered_anew(stack: Stack) -> None:
+    laid = threading.Event()
+
     def script(connection: CardConnection) -> object:
+        laid.wait(PATIENCE_S)  # what is not yet laid cannot be taken away
         stack.places[0].remove()
         while True:  # until the reader has noticed
             connection.reset()  # type: ignore[attr-defined]
@@ -223,4 +228,5 @@ def test_a_card_that_leaves_is_not_powered_anew(stack: Stack) -> None:
 
     with stack.watched(Recorder(script)) as seen:
         stack.places[0].insert(TestCard())
+        laid.set()
         assert isinstance(seen.wait_results()[0], ReaderError)
