@@ -108,6 +108,7 @@ _INTEGERS: Final = frozenset(
         "spent",
         "offset_ms",
         "card_counter",
+        "counter",
     }
 )
 _ARRAYS: Final = MappingProxyType({"offers": str, "counts": int, "voids": int})

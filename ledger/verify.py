@@ -10,6 +10,7 @@ verify.py FOLDER`` checks an export, ``verify.py FILE`` a database; all faults a
     order            wrong first entry, boot without its boot entry, or boot-time clock running back
     duplicate_nonce  two taps or voids with one nonce
     totals           a shift's closing differs from the entries of that shift
+    card_counter     a card's own counter runs back; counter: the machine's does not follow
     root             entries do not add up to the Merkle root (RFC 6962) of a signed head
     signature        a head is not signed by a given key, or not well formed (C2SP checkpoint)
     cosigned         a head that the server confirmed (C2SP cosignature/v1) does not hold
@@ -28,24 +29,22 @@ import re
 import sqlite3
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, field
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 ENTRY_BYTES_MAX, INTEGER_MAX, TILE_ENTRIES = 4096, 2**53 - 1, 256
-COUNTED = ("seq", "ts_ms", "mono_ms")
-TAPS = {"redeem", "reentry", "decline", "void", "manual"}
+COUNTED, TAPS = ("seq", "ts_ms", "mono_ms"), {"redeem", "reentry", "decline", "void", "manual"}
 KEY = re.compile(r"[a-z0-9_]+\Z", re.ASCII)
 KNOWN = set[str]()
 SIZE = re.compile(r"(?:0|[1-9][0-9]{0,18})\Z", re.ASCII)
 ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-Place = str | Path
 Tick = Callable[[int], object]
 
 
@@ -87,11 +86,10 @@ class Key:
         if self.kind == 4:
             moment = int.from_bytes(signature[:8], "big")
             text, signature = b"cosignature/v1\ntime %d\n%s" % (moment, text), signature[8:]
-        try:
+        with suppress(InvalidSignature):
             self.public.verify(signature, text)
-        except InvalidSignature:
-            return False
-        return True
+            return True
+        return False
 
 
 def parse_keys(lines: Iterable[str], report: Report) -> list[Key]:
@@ -132,8 +130,8 @@ def parse_head(note: bytes, kind: str) -> tuple[Head, bytes, list[tuple[str, byt
         signatures.append((name, strict_base64(encoded)))
         if dash != "—":
             raise ValueError("a signature line is malformed")
-    head = Head(lines[0], int(lines[1]), strict_base64(lines[2]), kind)
-    return head, text.encode() + b"\n", signatures
+    root, text = strict_base64(lines[2]), text + "\n"
+    return Head(lines[0], int(lines[1]), root, kind), text.encode(), signatures
 
 
 def open_head(note: bytes, keys: Sequence[Key], kind: str, report: Report) -> list[Head]:
@@ -202,10 +200,9 @@ def decode(data: bytes) -> dict[str, Any]:
         items = value if isinstance(value, list) else [value]
         kinds = {type(item) for item in items}
         allowed = kinds <= {str} or kinds <= {int} or (items is not value and kinds == {bool})
-        if not KEY.match(key) or not allowed:
-            raise ValueError(f"{key}: not allowed in an entry")
-        if kinds == {int} and any(abs(item) > INTEGER_MAX for item in items):
-            raise ValueError(f"{key}: an integer beyond 53 bits")
+        long = kinds == {int} and any(abs(item) > INTEGER_MAX for item in items)
+        if not KEY.match(key) or not allowed or long:
+            raise ValueError(f"{key}: not allowed in an entry, or beyond 53 bits")
         KNOWN.update([key] * (len(KNOWN) < 1000))
     if ENCODER.encode(entry).encode() != data:
         raise ValueError("not the canonical form")
@@ -221,6 +218,7 @@ class Audit:
         self.expected = self.proved = self.mono_ms = 0
         self.boot, self.boots, self.torn = "", set[str](), False
         self.nonces, self.shifts = dict[bytes, int](), dict[str, dict[str, list[int]]]()
+        self.cards, self.counter = dict[str, int](), cast("tuple[str, int] | None", None)
 
     def entry(self, data: bytes, leaf_at: Callable[[int], bytes | None]) -> None:
         """Takes the next entry; ``leaf_at`` gives the leaf hash stored for a seq, or its start."""
@@ -241,8 +239,8 @@ class Audit:
         self.tree.append(digest)
         self.expected, self.torn = seq + 1, entry is None
         if entry is not None:
-            self._order(seq, entry)
-            self._shift(seq, entry)
+            for check in (self._order, self._shift, self._counters):
+                check(seq, entry)
             short = hashlib.sha256(str(entry.get("nonce")).encode()).digest()[:16]
             first = self.nonces.setdefault(short, seq) if entry.get("kind") in TAPS else seq
             if first != seq:
@@ -279,6 +277,18 @@ class Audit:
                 if says != is_:
                     self.report.add(seq, "totals", f"{offer}: states {says}, entries say {is_}")
 
+    def _counters(self, seq: int, entry: dict[str, Any]) -> None:
+        card, value, own = entry.get("card"), entry.get("card_counter"), entry.get("counter")
+        if isinstance(card, str) and card and type(value) is int:
+            if value < self.cards.setdefault(card, value):
+                self.report.add(seq, "card_counter", f"{value} after {self.cards[card]}")
+            self.cards[card] = max(value, self.cards[card])
+        if type(own) is int:
+            now = (str(entry.get("counter_name")), own)
+            if self.counter not in (None, now):
+                self.report.add(seq, "counter", f"{now} where {self.counter} is next")
+            self.counter = (now[0], own + 1)
+
     def compare(self, *, last: bool = False) -> None:
         """Compares the tree with the heads of its size; after the last entry, with all others."""
         while self.heads and (last or self.heads[0].size <= self.tree.size):
@@ -298,7 +308,7 @@ class Audit:
             self.report.root = base64.b64encode(self.tree.root()).decode()
 
 
-def verify_directory(path: Place, vkeys: Sequence[str] = (), tick: Tick = bool) -> Report:
+def verify_directory(path: str | Path, vkeys: Sequence[str] = (), tick: Tick = bool) -> Report:
     """Checks an export; ``vkeys`` replace the keys in the folder. Raises OSError if it is none."""
     place, report = Path(path), Report()
     keys = parse_keys(vkeys or (place / "vkeys").read_text().splitlines(), report)
@@ -324,7 +334,7 @@ def verify_directory(path: Place, vkeys: Sequence[str] = (), tick: Tick = bool) 
 
 
 def verify_database(
-    path: Place, vkeys: Sequence[str] = (), cosigned: Sequence[bytes] = (), tick: Tick = bool
+    path: str | Path, vkeys: Sequence[str] = (), cosigned: Sequence[bytes] = (), tick: Tick = bool
 ) -> Report:
     """Checks a database and the server's notes. Raises OSError, ValueError, sqlite3.Error."""
     uri, report = f"file:{quote(str(Path(path).resolve(strict=True)))}?mode=ro", Report()

@@ -180,7 +180,8 @@ def admit(
         log: the ledger as stored.
         batch: what came.
         held: leaf hashes that the server holds of this ledger.
-        verifiers: the ledger's verifier keys; a signature by one of them is enough.
+        verifiers: the ledger's verifier keys, oldest first; a signature by one of them is enough
+            for what is held already, new entries need one by the newest.
         receipted_root: root of a stored receipt, which spares hashing the ledger from its
             beginning when an old batch is sent again.
 
@@ -201,6 +202,10 @@ def admit(
     leaves = tuple(leaf_hash(entry) for entry in batch.entries)
     if head.size <= log.size:
         return _held_range(log, batch, head, leaves, held, receipted_root)
+    # A key that was replaced signs what stands before the rotation, and nothing after it.
+    newest = _signed_head(log, batch, verifiers[-1:])
+    if not isinstance(newest, Checkpoint):
+        return newest
     return _new_range(log, batch, head, leaves, held)
 
 

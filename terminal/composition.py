@@ -42,7 +42,7 @@ from terminal.flow import Probe, TapFlow, no_probe
 from terminal.home import Enrolment, Home
 from terminal.install import Installer, SchemesFactory, red_card_schemes
 from terminal.journal import Journal
-from terminal.machine import boot_facts, ledger_signer, open_keys
+from terminal.machine import boot_facts, hardware_counter, ledger_signer, open_keys
 from terminal.orders import Orders
 from terminal.parts import Parts
 from terminal.position import Position
@@ -247,6 +247,7 @@ def _log_opener(
             boot=boot_facts(clock, time.now().now_ms, enrolment.epoch),
             cosigned=[receipts[-1].note] if receipts else [],
             cosigners=[server.keys.witness],
+            counter=hardware_counter(home),
         )
 
     return open_log

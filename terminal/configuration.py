@@ -84,6 +84,21 @@ class PrinterConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class CounterConfig:
+    """A hardware counter that vouches for the ledger's disk (``ledger.log.counter``).
+
+    Attributes:
+        name: which counter it is; the ledger names it, so that another one is noticed.
+        file: file on a medium of its own, or empty.
+        command: program that answers to ``read`` and ``advance``, or empty.
+    """
+
+    name: str
+    file: str = ""
+    command: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class TerminalConfig:
     """All of ``terminal.toml``.
 
@@ -98,6 +113,7 @@ class TerminalConfig:
         demo: test keys are accepted; never set outside the demo.
         scanners: scanners and stripe readers; they identify, and never authenticate.
         printer: the receipt printer of this machine, if it has one.
+        counter: the hardware counter of this machine, if it has one.
     """
 
     positions: tuple[PositionConfig, ...]
@@ -111,6 +127,7 @@ class TerminalConfig:
     demo: bool = False
     scanners: tuple[ScannerConfig, ...] = ()
     printer: PrinterConfig | None = None
+    counter: CounterConfig | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +191,8 @@ class _Table:
 
 
 _TERMINAL_KEYS: Final = frozenset(
-    "name server sync_every snapshot_max_age offline_cap passphrase_file port demo".split()
+    "name server sync_every snapshot_max_age offline_cap passphrase_file port demo"
+    " counter_name counter_file counter_command".split()
 )
 _POSITION_KEYS: Final = frozenset("id profile venue offer offers reader".split())
 _SCANNER_KEYS: Final = frozenset("name port baudrate".split())
@@ -234,7 +252,22 @@ def _terminal(document: Mapping[str, Any], text: str, source: str) -> dict[str, 
         "passphrase_file": table.text_of("passphrase_file", "passphrase"),
         "port": table.number_of("port", 0, 0, 65_535),
         "demo": table.flag_of("demo"),
+        "counter": _counter(table),
     }
+
+
+def _counter(table: _Table) -> CounterConfig | None:
+    file, command = table.text_of("counter_file", ""), table.texts_of("counter_command")
+    name = table.text_of("counter_name", "")
+    if not file and not command and not name:
+        return None
+    if not re.match(r"[!-~][ -~]{0,63}\Z", name):
+        raise table.refuse(
+            "counter_name", "is its serial number: 1 to 64 letters, digits, signs"
+        )
+    if bool(file) == bool(command):
+        raise table.refuse("counter_name", "needs counter_file or counter_command, one of the two")
+    return CounterConfig(name, file, command)
 
 
 def _tables(document: Mapping[str, Any], name: str, source: str) -> list[Mapping[str, Any]]:

@@ -10,6 +10,7 @@ from typing import Final
 from keys.keystore import KeyStore
 from keys.passphrase import PassphraseKeyStore
 from ledger.errors import LogFault
+from ledger.log.counter import CommandCounter, FileCounter, MonotonicCounter
 from ledger.log.note import Ed25519Verifier, KeySigner
 from ledger.log.shards import keys_of
 from ledger.log.store import BootFacts
@@ -63,6 +64,16 @@ def ledger_signer(keys: KeyStore, origin: str, ledger: Path | None = None) -> Ke
     """The signer of the ledger's checkpoints; of a new ledger without its file."""
     name = ledger_key(keys, ledger) if ledger is not None else LEDGER_KEY
     return KeySigner(origin, lambda message: keys.sign(name, message), keys.public_key(name))
+
+
+def hardware_counter(home: Home) -> MonotonicCounter | None:
+    """The counter that ``terminal.toml`` names, if it names one."""
+    config = home.config.counter
+    if config is None:
+        return None
+    if config.command:
+        return CommandCounter(config.command, config.name)
+    return FileCounter(home.path / config.file, config.name)
 
 
 def boot_facts(clock: Clock, now_ms: int, epoch: int) -> BootFacts:

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from keys.keystore import KeyKind
+from keys.keystore import KeyKind, KeyStore
 from ledger.log.note import KeySigner, vkey
 from ledger.log.shards import keys_of, rotate
 from terminal.clock import Clock
 from terminal.home import Home
-from terminal.machine import LEDGER_KEY, boot_facts, ledger_key, open_keys
+from terminal.machine import LEDGER_KEY, boot_facts, hardware_counter, ledger_key, open_keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,33 +32,36 @@ class Rotated:
     name: str
 
 
-def rotate_ledger_key(home: Home, clock: Clock, cosigned: Sequence[bytes] = ()) -> Rotated:
+def rotate_ledger_key(
+    home: Home, clock: Clock, cosigned: Sequence[bytes] = (), keys: KeyStore | None = None
+) -> Rotated:
     """Replaces the key; to be called again if it was interrupted.
 
     Args:
         home: a terminal that is not running.
         clock: its clock.
         cosigned: the server's receipts, as of `LogStore.open`.
+        keys: a key store instead of the home's.
 
     Raises:
         LogLocked: the terminal is running.
         LogFault: the ledger cannot be opened or written; the old key stays in force.
     """
-    enrolment, keys = home.enrolment(), open_keys(home)
+    enrolment, store = home.enrolment(), keys if keys is not None else open_keys(home)
     origin = enrolment.origin
-    in_force = ledger_key(keys, home.ledger_path)
+    in_force = ledger_key(store, home.ledger_path)
     number = 2
     known = keys_of(home.ledger_path)
     # A key that was made but is not named by the ledger yet is one that was interrupted.
-    while (name := f"{LEDGER_KEY}.{number}") in keys.names():
-        if vkey(origin, keys.public_key(name)) not in known:
+    while (name := f"{LEDGER_KEY}.{number}") in store.names():
+        if vkey(origin, store.public_key(name)) not in known:
             break
         number += 1
-    if name not in keys.names():
-        keys.generate(name, KeyKind.ED25519)
+    if name not in store.names():
+        store.generate(name, KeyKind.ED25519)
 
     def signer(key: str) -> KeySigner:
-        return KeySigner(origin, lambda message: keys.sign(key, message), keys.public_key(key))
+        return KeySigner(origin, lambda message: store.sign(key, message), store.public_key(key))
 
     size = rotate(
         home.ledger_path,
@@ -66,5 +69,6 @@ def rotate_ledger_key(home: Home, clock: Clock, cosigned: Sequence[bytes] = ()) 
         new=signer(name),
         boot=boot_facts(clock, clock.wall_ms(), enrolment.epoch),
         cosigned=cosigned[-1:],
+        counter=hardware_counter(home),
     )
-    return Rotated(size, vkey(origin, keys.public_key(name)), name)
+    return Rotated(size, vkey(origin, store.public_key(name)), name)

@@ -32,6 +32,8 @@ class Stretch:
         repeated: seq and nonce of those that had one of these again.
         shifts: counts of shifts, and after them the closing that ends them.
         counts: counts after the last closing.
+        marks: counters that entries carry: seq, whose it is (the card, or empty for the machine's
+            own, which has a name), and value.
     """
 
     turns: list[tuple[int, str, str, int, int]] = field(default_factory=list)
@@ -41,6 +43,7 @@ class Stretch:
     repeated: list[tuple[int, str]] = field(default_factory=list)
     shifts: list[Counts | Closing] = field(default_factory=list)
     counts: Counts = field(default_factory=dict)
+    marks: list[tuple[int, str, str, int]] = field(default_factory=list)
 
 
 def condense(start: int, entries: Sequence[dict[str, Any]], found: Stretch) -> None:
@@ -57,6 +60,8 @@ def condense(start: int, entries: Sequence[dict[str, Any]], found: Stretch) -> N
             nonce = str(get("nonce"))
             if nonces.setdefault(nonce, seq) != seq:
                 found.repeated.append((seq, nonce))
+        if "card_counter" in entry or "counter" in entry:
+            _mark(seq, entry, found.marks)
         if "shift" in entry:
             if kind == "close":
                 found.shifts += [counts, (seq, entry)]
@@ -64,6 +69,14 @@ def condense(start: int, entries: Sequence[dict[str, Any]], found: Stretch) -> N
             else:
                 _count(counts, str(kind), entry)
     found.boot, found.mono_ms = last_boot, last_ms
+
+
+def _mark(seq: int, entry: Mapping[str, Any], marks: list[tuple[int, str, str, int]]) -> None:
+    card, counted = entry.get("card"), entry.get("card_counter")
+    if type(card) is str and card and type(counted) is int:
+        marks.append((seq, card, "", counted))
+    if type(value := entry.get("counter")) is int:
+        marks.append((seq, "", str(entry.get("counter_name")), value))
 
 
 def _count(counts: Counts, kind: str, entry: Mapping[str, Any]) -> None:
@@ -80,6 +93,8 @@ class Course:
         self._boot, self._mono_ms, self._boots = "", 0, set[str]()
         self._nonces = dict[str, int]()
         self._counts: dict[str, dict[str, list[int]]] = {}
+        self._cards = dict[str, int]()
+        self._counter: tuple[str, int] | None = None
 
     def entry(self, seq: int, entry: dict[str, Any]) -> None:
         """Takes one entry."""
@@ -98,6 +113,8 @@ class Course:
         if stretch.turns:
             self._mono_ms = stretch.mono_ms
         self._take_nonces(stretch)
+        for mark in stretch.marks:
+            self._take_mark(*mark)
         for shift in (*stretch.shifts, stretch.counts):
             if isinstance(shift, dict):
                 for (name, offer), (redeemed, voided) in shift.items():
@@ -118,6 +135,18 @@ class Course:
             first = self._nonces.setdefault(nonce, seq)
             if first != seq:
                 self._report.add(seq, "duplicate_nonce", f"entry {first} has the same nonce")
+
+    def _take_mark(self, seq: int, card: str, name: str, value: int) -> None:
+        if card:
+            before = self._cards.setdefault(card, value)
+            if value < before:
+                self._report.add(seq, "card_counter", f"{value} after {before}")
+            self._cards[card] = max(value, before)
+            return
+        now = (name, value)
+        if self._counter not in (None, now):
+            self._report.add(seq, "counter", f"{now} where {self._counter} is next")
+        self._counter = (name, value + 1)
 
     def _turn(self, seq: int, kind: str, boot: str, mono_ms: int) -> None:
         add = self._report.add

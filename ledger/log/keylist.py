@@ -60,7 +60,7 @@ class KeyList:
         """The signed text."""
         lines = [HEADER, self.domain, str(self.time_s)]
         for key in self.keys:
-            material = key.vkey.rpartition("+")[2]
+            material = key.vkey.split("+", 2)[2]  # base64 has plus signs of its own
             size = f" {key.size}" if key.state != IN_SERVICE else ""
             lines.append(f"{key.ledger} {material} {key.state}{size}")
         return "".join(f"{line}\n" for line in lines)

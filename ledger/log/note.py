@@ -197,6 +197,11 @@ class Ed25519Verifier:
         """The verifier of a signer's public key."""
         return cls(signer.name, signer.public_key, signer.note_type)
 
+    @property
+    def vkey(self) -> str:
+        """The key as one line of text."""
+        return vkey(self.name, self.public_key, self.note_type)
+
     def verify(self, message: bytes, signature: bytes) -> bool:
         """Whether the signature of a note line holds for the note's text."""
         check = KEY_TYPES[self.note_type].verify

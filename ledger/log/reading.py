@@ -205,6 +205,14 @@ class StoredLog:
         rows = self._all("SELECT seq FROM entry WHERE refers = ? ORDER BY seq", seq)
         return [int(row[0]) for row in rows]
 
+    def newest_anchor(self) -> dict[str, Value] | None:
+        """Fields of the newest entry that carries a hardware counter, or None."""
+        found = self._one(
+            "SELECT seq, entry FROM entry WHERE instr(entry, '\"counter\":')"
+            " ORDER BY seq DESC LIMIT 1"
+        )
+        return None if found is None else self._decode(*found)
+
     def nodes(self) -> Nodes:
         """Hashes of complete subtrees: from stored tiles where there are any, else from bytes."""
         known: dict[tuple[int, int], bytes] = {}

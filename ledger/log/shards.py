@@ -17,6 +17,7 @@ from ledger.log import schema
 from ledger.log.audit import verify_directory
 from ledger.log.audit_report import Report, parse_keys
 from ledger.log.checkpoint import Cosigned, parse, verify_cosignature
+from ledger.log.counter import MonotonicCounter
 from ledger.log.disk import WriterLock, sync_directory, translate
 from ledger.log.note import Ed25519Verifier, Signature, Signer, Verifier, split_note, vkey
 from ledger.log.reading import LogReader, StoredLog
@@ -37,6 +38,7 @@ def rotate(
     boot: BootFacts,
     cosigned: Sequence[bytes] = (),
     cosigners: Sequence[Verifier] = (),
+    counter: MonotonicCounter | None = None,
 ) -> int:
     """Replaces the key of a ledger; may be called again after a crash at any point.
 
@@ -51,6 +53,7 @@ def rotate(
         boot: what the machine says of itself; its clocks are the entry's.
         cosigned: the server's receipts, as of `LogStore.open`.
         cosigners: the server's keys.
+        counter: the hardware counter of the machine, as of `LogStore.open`.
 
     Returns:
         The size up to which the old key signs and from which the new one does.
@@ -62,7 +65,7 @@ def rotate(
         raise LogFault(f"{path}: a rotation needs another key of the same name, {old.name}")
     named = vkey(new.name, new.public_key, new.note_type)
     with LogStore.open(
-        path, signer=old, boot=boot, cosigned=cosigned, cosigners=cosigners
+        path, signer=old, boot=boot, cosigned=cosigned, cosigners=cosigners, counter=counter
     ) as store:
         last = store.entry(store.size - 1) or {}
         if (last.get("kind"), last.get("vkey")) != (Kind.KEYROT, named):

@@ -23,6 +23,7 @@ from ledger.errors import LogFault, LogFull, LogPoisoned
 from ledger.log import commit, schema
 from ledger.log.checkpoint import HeadSigner
 from ledger.log.commit import Commit
+from ledger.log.counter import Anchoring, MonotonicCounter
 from ledger.log.disk import RESERVE_BYTES, Reserve, WriterLock, rewrite, sync_directory, translate
 from ledger.log.merkle import join
 from ledger.log.note import Signer, Verifier, vkey
@@ -59,6 +60,7 @@ class LogStore(StoredLog):
         self._head = Head()
         self._nonces: Nonces = []
         self._signs: HeadSigner | None = None
+        self._anchoring: Anchoring | None = None
         self._boot = ""
         self._unknown: str | None = None
         self._closed = False
@@ -74,6 +76,7 @@ class LogStore(StoredLog):
         genesis: Entry,
         boot: BootFacts,
         reserve_bytes: int = RESERVE_BYTES,
+        counter: MonotonicCounter | None = None,
     ) -> Self:
         """Makes a new log: its genesis entry and the first boot entry, signed and durable.
 
@@ -84,9 +87,10 @@ class LogStore(StoredLog):
             genesis: further fields of the genesis entry (software, previous ledger, …).
             boot: what the machine says of itself.
             reserve_bytes: disk space kept for closing and syncing on a full disk.
+            counter: a hardware counter that vouches for the disk (`ledger.log.counter`).
 
         Raises:
-            LogFault: there is a ledger already, or the disk refuses.
+            LogFault: there is a ledger already, or the disk or the counter refuses.
         """
         if signer.name != origin:
             raise LogFault(f"{path}: the key signs for {signer.name}, not for {origin}")
@@ -106,6 +110,8 @@ class LogStore(StoredLog):
                 "origin": origin,
                 "vkey": key,
             }
+            if counter is not None:
+                self._anchoring = Anchoring(counter, self.path)
             self._commit([first, boot.entry(0)], identity=(origin, key))
             if self._reserve is not None:
                 sync_directory(Path(path).absolute().parent)
@@ -122,6 +128,7 @@ class LogStore(StoredLog):
         cosigned: Sequence[bytes] = (),
         cosigners: Sequence[Verifier] = (),
         reserve_bytes: int = RESERVE_BYTES,
+        counter: MonotonicCounter | None = None,
     ) -> Self:
         """Recovers a log and takes it for writing; adds a boot entry after a start of the system.
 
@@ -132,6 +139,7 @@ class LogStore(StoredLog):
             cosigned: the server's receipts kept by sync, whole notes; the newest suffices.
             cosigners: the server's keys; if given, the receipts are verified.
             reserve_bytes: disk space kept for closing and syncing on a full disk.
+            counter: the hardware counter that vouches for the disk (`ledger.log.counter`).
 
         Raises:
             LogLocked: another process writes it.
@@ -146,6 +154,9 @@ class LogStore(StoredLog):
             self._head, self._nonces, acknowledged = recover(
                 self, self._connection, signer, cosigned, cosigners
             )
+            if counter is not None:
+                self._anchoring = Anchoring(counter, self.path)
+                self._anchoring.check(self.newest_anchor())
             if self._reserve is not None and self._reserve.is_low():
                 self._reserve.release()
             # A commit whose flush failed may sit in the page cache alone, and was just read.
@@ -280,7 +291,9 @@ class LogStore(StoredLog):
         reserve.release()
 
     def _commit(self, entries: Sequence[Entry], identity: tuple[str, str] | None = None) -> Commit:
-        head = self._head
+        head, anchors = self._head, 0
+        if self._anchoring is not None:
+            entries, anchors = self._anchoring.mark(entries)
         stamped = stamp(entries, head, self._boot)
         tiles, tail, complete = head.extend(stamped.leaves)
         size = head.size + len(stamped.rows)
@@ -324,7 +337,17 @@ class LogStore(StoredLog):
         self._wal_pages += 3 + stamped.total_bytes // 1024
         if self._wal_pages > WAL_PAGES_MAX:
             self._tidy()
+        if anchors:
+            self._advance(self._anchoring, anchors)
         return Commit(head.size, size, root, note)
+
+    def _advance(self, anchoring: Anchoring | None, anchors: int) -> None:
+        """Advances the counter; a failure leaves the entries durable but stops more."""
+        try:
+            if anchoring is not None:
+                anchoring.advance(anchors)
+        except LogFault as error:
+            self._unknown = str(error)
 
     def _sign(self, size: int, root: bytes) -> bytes:
         try:

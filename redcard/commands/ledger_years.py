@@ -120,5 +120,5 @@ def erase(session: Session, commitment: str, yes: bool) -> int:
     text = (
         session.say("已销毁", "erased") if done else session.say("本来就没有", "nothing was there")
     )
-    emit(session, {"sealed": commitment, "erased": done}, gone if done else none)
+    emit(session, {"sealed": commitment, "erased": done}, text)
     return 0

@@ -94,7 +94,7 @@ def test_it_needs_nothing_of_ours() -> None:
         if isinstance(node, ast.ImportFrom):
             names = [node.module or "."]
         assert {name.split(".")[0] for name in names} <= allowed
-    assert len(PROGRAM.read_text().splitlines()) <= 390
+    assert len(PROGRAM.read_text().splitlines()) <= 400
 
 
 def test_a_good_ledger_has_no_fault(ledger: Path) -> None:

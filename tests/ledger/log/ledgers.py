@@ -9,6 +9,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ledger.entry import Entry
+from ledger.log.counter import MonotonicCounter
 from ledger.log.disk import RESERVE_BYTES
 from ledger.log.note import COSIGNATURE, ED25519, KeySigner
 from ledger.log.store import BootFacts, LogStore
@@ -66,8 +67,21 @@ def tap(number: int, **more: str | int | Sequence[str] | Sequence[int]) -> Entry
     }
 
 
-def create(path: str | Path = ":memory:", **more: int) -> LogStore:
-    return LogStore.create(path, origin=ORIGIN, signer=SIGNER, genesis={}, boot=BOOT, **more)
+def create(
+    path: str | Path = ":memory:",
+    *,
+    reserve_bytes: int = RESERVE_BYTES,
+    counter: MonotonicCounter | None = None,
+) -> LogStore:
+    return LogStore.create(
+        path,
+        origin=ORIGIN,
+        signer=SIGNER,
+        genesis={},
+        boot=BOOT,
+        reserve_bytes=reserve_bytes,
+        counter=counter,
+    )
 
 
 def reopen(
@@ -75,7 +89,13 @@ def reopen(
     boot: BootFacts = BOOT,
     cosigned: Sequence[bytes] = (),
     reserve_bytes: int = RESERVE_BYTES,
+    counter: MonotonicCounter | None = None,
 ) -> LogStore:
     return LogStore.open(
-        path, signer=SIGNER, boot=boot, cosigned=cosigned, reserve_bytes=reserve_bytes
+        path,
+        signer=SIGNER,
+        boot=boot,
+        cosigned=cosigned,
+        reserve_bytes=reserve_bytes,
+        counter=counter,
     )

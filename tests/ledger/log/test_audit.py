@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import shutil
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -325,3 +325,61 @@ def test_what_is_no_ledger_is_said_to_be_none(tmp_path: Path) -> None:
         audit.verify_database(tmp_path / "text.db")
     with pytest.raises(OSError):
         audit.verify_directory(tmp_path)
+
+
+def counted(value: int, name: str = "tpm") -> Entry:
+    return {
+        "kind": "open",
+        "shift": f"s{value}",
+        "operator": "o",
+        "counter": value,
+        "counter_name": name,
+    }
+
+
+@pytest.mark.parametrize("together", [True, False])
+@pytest.mark.parametrize(
+    ("entries", "expected"),
+    [
+        ([counted(5), counted(6), tap(1, card_counter=7), tap(2), counted(7)], []),
+        ([counted(5), counted(7)], [(3, "counter")]),
+        ([counted(5), counted(7), counted(8)], [(3, "counter")]),
+        ([counted(5), counted(5)], [(3, "counter")]),
+        ([counted(5), counted(6, "other"), counted(7, "other")], [(3, "counter")]),
+        ([counted(0), counted(1), {**tap(3), "counter": -1}], [(4, "counter")]),
+    ],
+)
+def test_a_value_of_the_hardware_counter_is_missing(
+    tmp_path: Path, entries: list[Entry], expected: list[tuple[int, str]], together: bool
+) -> None:
+    assert marks(tmp_path, entries, together) == expected
+
+
+@pytest.mark.parametrize("together", [True, False])
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([3, 3, 9], []),
+        ([3, 2], [(3, "card_counter")]),
+        ([3, 2, 3, 4], [(3, "card_counter")]),
+        ([5, 4, 3], [(3, "card_counter"), (4, "card_counter")]),
+        ([0, -1], [(3, "card_counter")]),
+    ],
+)
+def test_a_cards_counter_runs_back(
+    tmp_path: Path, values: list[int], expected: list[tuple[int, str]], together: bool
+) -> None:
+    card = "a" * 26
+    entries = [tap(at, card=card, card_counter=value) for at, value in enumerate(values)]
+    assert marks(tmp_path, entries, together) == expected
+
+
+def marks(tmp_path: Path, entries: Sequence[Entry], together: bool) -> list[tuple[int | None, str]]:
+    path = tmp_path / "ledger.db"
+    with create(path) as store:
+        stamped = [{**one, "ts_ms": 1, "mono_ms": 9_000} for one in entries]
+        for group in [stamped] if together else [[one] for one in stamped]:
+            store.append(group)
+    found = [(fault.seq, fault.kind) for fault in audit.verify_database(path).faults]
+    assert found == [(fault.seq, fault.kind) for fault in verify.verify_database(path).faults]
+    return found
