@@ -6,15 +6,37 @@ and says what may be asked by which name (``terminal.work_paths``).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import CancelledError
+from concurrent.futures import TimeoutError as FutureTimeout
 from typing import Final
 
 from terminal.collection import Collections
+from terminal.entries import Place
+from terminal.errors import NoCard
+from terminal.goods import GoodsDesk, Parcel
+from terminal.holds import HoldDesk
+from terminal.inquiry import Inquiry
+from terminal.manual import ManualDesk, PaperLine
 from terminal.parts import Parts
 from terminal.position import Position
-from terminal.requests import check_name, check_number
+from terminal.presenting import Presented
+from terminal.requests import WAIT_MS_MAX, check_name, check_number
 from terminal.search import RESULTS_MAX, OfferSearch
-from terminal.work_answers import CollectionShown, Found
+from terminal.shiftwork import ShiftWork
+from terminal.work_answers import (
+    AccountShown,
+    CollectionShown,
+    CountLine,
+    Found,
+    GoodsLine,
+    HoldShown,
+    Lamp,
+    ManualLine,
+    Movement,
+    ShiftClosed,
+    ShiftOpened,
+)
 
 #: Units of one offer for each colleague's card.
 QUANTITY_EACH_MAX: Final = 10
@@ -28,6 +50,13 @@ class CounterWork:
         self._position_of = position_of
         self._search = OfferSearch()
         self._collections = Collections(parts, position_of)
+        self._shifts = ShiftWork(parts, self._printer_fault)
+        self._goods = GoodsDesk(parts)
+        self._holds = HoldDesk(parts)
+        self._manual = ManualDesk(parts, parts.new_nonce)
+        self._inquiry = Inquiry(parts)
+        #: Says what is wrong with the printer; set by whoever has one.
+        self.printer_fault: Callable[[], str] = str
 
     # Proxy collection (代领).
 
@@ -98,3 +127,188 @@ class CounterWork:
             )
             for one in found
         ]
+
+    # Member self-query (会员自查).
+
+    def account(self, position: str, wait_ms: int = 0) -> AccountShown:
+        """What the member of the card at hand used and can still take; without a name.
+
+        Args:
+            position: where.
+            wait_ms: without a card at hand, how long the next one is waited for.
+
+        Raises:
+            NoCard: none came in time.
+        """
+        held = self._position_of(position)
+        check_number(wait_ms, "wait_ms", 0, WAIT_MS_MAX)
+        return self._inquiry.account(held, self._card(held, wait_ms))
+
+    # Shifts.
+
+    def self_test(self, position: str) -> tuple[Lamp, ...]:
+        """The four lamps of the opening: reader, printer, clock, ledger."""
+        return self._shifts.self_test(self._position_of(position))
+
+    def open_shift(self, position: str, operator: str, take_over: bool = False) -> ShiftOpened:  # noqa: FBT001, FBT002 - a field of the request
+        """Opens a shift after its self-test; *writes*."""
+        return self._shifts.open(self._position_of(position), operator, take_over=take_over)
+
+    def closing(self, position: str) -> tuple[CountLine, ...]:
+        """Goods that must lie on the shelf when the shift closes."""
+        self._position_of(position)
+        return self._shifts.goods({})
+
+    def close_shift(
+        self, position: str, counted: Mapping[str, int] | None = None, reason: str = ""
+    ) -> ShiftClosed:
+        """Closes the shift with its totals and the counted goods; *writes*."""
+        return self._shifts.close(self._position_of(position), counted or {}, reason)
+
+    # Goods (到货签收, 调拨).
+
+    def goods(self, position: str = "") -> list[GoodsLine]:
+        """Goods of each offer: received, sent, given, on hand, leased, held."""
+        del position
+        return self._goods.lines()
+
+    def movements(self, position: str = "") -> list[Movement]:
+        """The newest movements, newest first."""
+        del position
+        return self._goods.movements()
+
+    def receive_goods(
+        self,
+        position: str,
+        offer: str,
+        quantity: int,
+        expected: int = 0,
+        numbers: Sequence[str] = (),
+        reason: str = "",
+        parcel: str = "",
+        transfer: str = "",
+        from_venue: str = "",
+        slip: str = "",
+        nonce: str = "",
+    ) -> Movement:
+        """Signs for a parcel, or for a transfer from another station; *writes*."""
+        return self._goods.receive(
+            self._place(position),
+            Parcel(
+                offer=check_name(offer, "offer"),
+                quantity=quantity,
+                expected=expected,
+                numbers=numbers,
+                reason=reason,
+                parcel=parcel,
+                transfer=transfer,
+                from_venue=from_venue,
+                slip=slip,
+                nonce=check_name(nonce, "nonce"),
+            ),
+        )
+
+    def send_goods(
+        self,
+        position: str,
+        offer: str,
+        quantity: int,
+        to_venue: str,
+        numbers: Sequence[str] = (),
+        nonce: str = "",
+    ) -> Movement:
+        """Signs that goods leave for another station; *writes*."""
+        return self._goods.send(
+            self._place(position),
+            check_name(offer, "offer"),
+            quantity,
+            to_venue,
+            numbers,
+            check_name(nonce, "nonce"),
+        )
+
+    # Telephone holds (电话预留).
+
+    def holds(self, position: str = "") -> list[HoldShown]:
+        """Holds that still hold something, the next to end first."""
+        del position
+        return self._holds.shown()
+
+    def place_hold(
+        self, position: str, offer: str, units: int, minutes: int = 120, label: str = ""
+    ) -> HoldShown:
+        """Holds units for a caller; *writes*."""
+        place = self._place(position)
+        held = self._holds.place(place, check_name(offer, "offer"), units, minutes, label)
+        self._position_of(position).touch()
+        return held
+
+    def release_hold(self, position: str, hold: str) -> None:
+        """Gives a hold back to everybody; *writes*."""
+        self._holds.release(self._place(position), check_name(hold, "hold"))
+        self._position_of(position).touch()
+
+    # Late entries (补录).
+
+    def issue_sheet(self, position: str = "") -> str:
+        """The number of the next paper sheet."""
+        del position
+        return self._manual.issue()
+
+    def manual_lines(self, position: str = "") -> list[ManualLine]:
+        """Late entries, newest first."""
+        del position
+        return self._manual.lines()
+
+    def add_manual(
+        self,
+        position: str,
+        sheet: str,
+        line: int,
+        offer: str,
+        day: str,
+        quantity: int = 1,
+        reason: str = "",
+        supervisor: str = "",
+        supervisor_pin: str = "",
+        with_card: bool = False,  # noqa: FBT001, FBT002 - a field of the request
+    ) -> ManualLine:
+        """Enters one line of a paper sheet, with the card at hand if it is here; *writes*."""
+        held, now_ms = self._position_of(position), self._parts.facts.time.now().now_ms
+        card = self._card(held, 0) if with_card else None
+        proof = self._parts.supervisors.prove(supervisor, supervisor_pin, held.id, now_ms)
+        paper = PaperLine(
+            sheet=sheet,
+            line=line,
+            offer=check_name(offer, "offer"),
+            day=day,
+            quantity=quantity,
+            reason=reason,
+            supervisor=check_name(supervisor, "supervisor"),
+            proved=proof.ok,
+            card=card,
+        )
+        return self._manual.add(self._place(position), paper)
+
+    # Inside.
+
+    def _place(self, position: str) -> Place:
+        held = self._position_of(position)
+        return self._parts.shifts.place(held.id, held.config.venue)
+
+    def _card(self, held: Position, wait_ms: int) -> Presented:
+        session = held.session(self._parts.facts.time.now().boot_ms)
+        if session is not None:
+            return session.presented
+        if not wait_ms:
+            raise NoCard("no card is at hand; tap one first. Nothing was recorded")
+        waiting = held.arm()
+        try:
+            return waiting.result(wait_ms / 1000)
+        except (FutureTimeout, CancelledError):
+            raise NoCard("no card came in time. Nothing was recorded; tap again") from None
+        finally:
+            held.release(waiting)
+
+    def _printer_fault(self) -> str:
+        return self.printer_fault()

@@ -111,7 +111,8 @@ class TapFlow:
         self._journal = journal
         self._stock = stock
         self._receipts = receipts
-        self._offline_cap = offline_cap
+        #: Approvals without a connection since the last receipt; may be set from afar.
+        self.offline_cap = offline_cap
         self._terminal = terminal
         self._probe = probe
         self._reservations = reservations
@@ -249,7 +250,7 @@ class TapFlow:
             snapshot=self._facts.snapshot_age(now),
             connected=link.connected(now.boot_ms),
             supervisor_ok=order.supervisor_ok,
-            offline_cap=self._offline_cap,
+            offline_cap=self.offline_cap,
             cap_used=taken.units
             + self._writer.usage.units_since(link.acknowledged, offer=order.offer),
             cap_used_total=taken.units + self._writer.usage.units_since(link.acknowledged),
@@ -329,6 +330,10 @@ class TapFlow:
             receipt=receipt,
             details=details,
         )
+
+    def proof(self, written: Written) -> str:
+        """The terminal's signature over an entry, as a receipt's QR carries it."""
+        return self._receipts(written.seq, written.leaf)
 
     def fault(self, order: TapOrder) -> TapAnswer:
         """T06: the log failed; whether this nonce was recorded is known after recovery."""

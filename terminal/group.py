@@ -158,7 +158,9 @@ class GroupFlow:
         prior = prior_of(self._writer, order.nonce) if ready and not order.simulate else None
         usage = self._writer.usage.view(card.member.ref if card.member else "", offer)
         if mine and isinstance(offer, Offer):
-            groups = {limit.group: tuple(mine) for limit in offer.limits if limit.group}
+            groups: dict[str, Sequence[Use]] = {
+                limit.group: tuple(mine) for limit in offer.limits if limit.group
+            }
             usage = usage.joined(UsageView(tuple(mine), groups))
         state = self._flow.state(
             order, offer, installed, now, prior, prepared, ledger_ok=ready, taken=taken

@@ -55,10 +55,7 @@ class Shifts:
             ShiftState: a shift is open already.
             LogFault: it was not recorded.
         """
-        if not _OPERATOR.match(operator):
-            raise RequestInvalid(
-                "a staff number of 1 to 32 letters, digits, - and _", field="operator"
-            )
+        check_operator(operator)
         with self._writer.turn:
             self._check_ready()
             shift = self._writer.daybook.page(position).shift
@@ -114,6 +111,16 @@ class Shifts:
     def _check_ready(self) -> None:
         if not self._writer.ready:
             raise LogFault(self._writer.fault)
+
+
+def check_operator(operator: str) -> None:
+    """A staff number, never a name: it stands in the ledger.
+
+    Raises:
+        RequestInvalid: of another form.
+    """
+    if not _OPERATOR.match(operator):
+        raise RequestInvalid("a staff number of 1 to 32 letters, digits, - and _", field="operator")
 
 
 def totals_of(tally: Tally, installed: Installed) -> Totals:

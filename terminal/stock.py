@@ -119,10 +119,11 @@ class StockDesk:
         if wanted is Ask.HOLD:
             return self.questions.hold(_hold_question(request, offer, venue, now))
         with self._writer.turn:
-            if self._goods_left(offer.id, NOTHING_TAKEN, request.quantity) < request.quantity:
+            units = request.quantity
+            if self._goods_left(offer.id, now, NOTHING_TAKEN, units) < units:
                 # More units on paper would bring no parcel: leases never exceed goods received.
                 return Prepared(refill=Refill.VENUE_EMPTY)
-            lease = self._writer.leases.view(offer.id, now.now_ms, request.quantity)
+            lease = self._lease(offer.id, now, units, NOTHING_TAKEN)
             after = self._writer.feed_number
         question = LeaseQuestion(
             offer=offer.id,
@@ -162,10 +163,7 @@ class StockDesk:
         if offer.stock.mode is StockMode.NONE:
             return None
         if offer.offline is OfflineMode.LEASED:
-            opens = self._writer.leases.opens(offer.id)
-            left = sum(lease.left for lease in opens if lease.expires_ms > now.now_ms)
-            left -= self._writer.goods.held(offer.id, now.now_ms)
-            left = max(0, min(left, self._goods_left(offer.id, NOTHING_TAKEN, left)))
+            left = self.leased(offer, now)
             # Without a lease a connected terminal asks the pool at the tap: what is left there
             # is not known here, and "none left" would be wrong.
             if not left and self._facts.link.connected(now.boot_ms):
@@ -175,22 +173,31 @@ class StockDesk:
             return max(0, offer.stock.quantity - self._used(offer, venue, now))
         return None
 
+    def leased(self, offer: Offer, now: Moment) -> int:
+        """Units of the open leases that no caller holds and that lie on the shelf."""
+        free = self._usable(offer.id, now) - self._writer.goods.held(offer.id, now.now_ms)
+        return max(0, min(free, self._goods_left(offer.id, now, NOTHING_TAKEN, free)))
+
+    def _usable(self, offer: str, now: Moment) -> int:
+        opens = self._writer.leases.opens(offer)
+        return sum(one.left for one in opens if one.expires_ms > now.now_ms)
+
     def _lease(self, offer: str, now: Moment, quantity: int, taken: Taken) -> LeaseView | None:
         """The lease, less what is held for callers and what no parcel covers."""
-        leases = self._writer.leases
-        found = leases.view(offer, now.now_ms, quantity, taken.by_lease)
+        found = self._writer.leases.view(offer, now.now_ms, quantity, taken.by_lease)
         if found is None:
             return None
-        usable = sum(one.left for one in leases.opens(offer) if one.expires_ms > now.now_ms)
-        free = usable - taken.units
+        free = self._usable(offer, now) - taken.units
         free -= self._writer.goods.held(offer, now.now_ms, but=taken.hold)
-        free = max(0, min(free, self._goods_left(offer, taken, free)))
+        free = max(0, min(free, self._goods_left(offer, now, taken, free)))
         return found if free >= found.left else replace(found, spent=found.units - free)
 
-    def _goods_left(self, offer: str, taken: Taken, without: int) -> int:
-        """Units on the shelf, or ``without`` when no goods of the offer are tracked here."""
-        shelf = self._writer.goods.shelf(offer)
-        return without if shelf is None else shelf.on_hand - taken.units
+    def _goods_left(self, offer: str, now: Moment, taken: Taken, without: int) -> int:
+        """Units on the shelf for others, ``without`` when no goods of the offer are tracked."""
+        shelf, goods = self._writer.goods.shelf(offer), self._writer.goods
+        if shelf is None:
+            return without
+        return shelf.on_hand - taken.units - goods.held(offer, now.now_ms, but=taken.hold)
 
     def _used(self, offer: Offer, venue: Venue, now: Moment) -> int:
         if offer.offline is not OfflineMode.CAPPED:

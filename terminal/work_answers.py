@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from terminal.answers import Line, Totals, Wording
+from terminal.answers import Line, TotalLine, Wording
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,19 +169,35 @@ class CountLine:
 
 @dataclass(frozen=True, slots=True)
 class ShiftClosed:
-    """A closed shift: its totals, the goods, the reason of a difference, and what is pending.
+    """A closed shift: totals as ``Totals`` has them, goods, the reason of a difference.
 
-    ``taken_over`` is the operator who closed a shift that somebody else had left open.
+    ``pending`` entries are signed here and go up later: they never hinder a closing.
     """
 
     shift: str
     operator: str
-    opened_ms: int
+    since_ms: int
     closed_ms: int
-    totals: Totals
+    redeemed: int
+    voided: int
+    declined: int
+    lines: tuple[TotalLine, ...]
     goods: tuple[CountLine, ...]
     reason: str
     pending: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShiftOpened:
+    """An opened shift as ``ShiftShown`` has it, with what the self-test found.
+
+    ``taken_over`` is the operator whose shift had been left open, closed by this opening.
+    """
+
+    id: str
+    operator: str
+    opened_ms: int
+    selftest: tuple[Lamp, ...]
     taken_over: str = ""
 
 

@@ -35,6 +35,13 @@ QUESTIONS: Final[Mapping[str, Path]] = {
     "collection": Path("collection", wraps="collection"),
     "collection/sheet": Path("sheet", {"batch": str}, "collection", placeless=True),
     "search": Path("search", {"q": str, "limit": int}, "found"),
+    "inquiry": Path("account", {"wait_ms": int}),
+    "shift/selftest": Path("self_test", wraps="lamps"),
+    "shift/goods": Path("closing", wraps="goods"),
+    "goods": Path("goods", wraps="goods"),
+    "goods/movements": Path("movements", wraps="movements"),
+    "holds": Path("holds", wraps="holds"),
+    "manual": Path("manual_lines", wraps="lines"),
 }
 
 ACTS: Final[Mapping[str, Path]] = {
@@ -42,6 +49,39 @@ ACTS: Final[Mapping[str, Path]] = {
     "collection/remove": Path("remove_card", {"number": int}),
     "collection/confirm": Path("confirm_collection", {"batch": str}),
     "collection/cancel": Path("cancel_collection"),
+    "shift/open": Path("open_shift", {"operator": str, "take_over": bool}),
+    "shift/close": Path("close_shift", {"counted": dict, "reason": str}),
+    "goods/receive": Path(
+        "receive_goods",
+        {
+            **dict.fromkeys(
+                ("offer", "reason", "parcel", "transfer", "from_venue", "slip", "nonce"), str
+            ),
+            **dict.fromkeys(("quantity", "expected"), int),
+            "numbers": list,
+        },
+    ),
+    "goods/send": Path(
+        "send_goods",
+        {
+            **dict.fromkeys(("offer", "to_venue", "nonce"), str),
+            "quantity": int,
+            "numbers": list,
+        },
+    ),
+    "holds/place": Path("place_hold", {"offer": str, "units": int, "minutes": int, "label": str}),
+    "holds/release": Path("release_hold", {"hold": str}),
+    "manual/sheet": Path("issue_sheet", wraps="sheet"),
+    "manual/add": Path(
+        "add_manual",
+        {
+            **dict.fromkeys(
+                ("sheet", "offer", "day", "reason", "supervisor", "supervisor_pin"), str
+            ),
+            **dict.fromkeys(("line", "quantity"), int),
+            "with_card": bool,
+        },
+    ),
 }
 
 _RENAMED: Final = {"q": "query"}

@@ -78,6 +78,8 @@ class GoodsBook:
         self._uses: dict[int, tuple[str, int, str]] = {}
         self._transfers: set[str] = set()
         self._nonces: dict[str, int] = {}
+        self._sheets: dict[str, int] = {}
+        self._moves: list[int] = []
 
     def apply(self, entry: Entry) -> None:
         """Takes one entry; kinds that move no goods are passed over."""
@@ -85,6 +87,8 @@ class GoodsBook:
         if kind == Kind.GOODS:
             self._move(entry)
         elif kind in {Kind.REDEEM, Kind.MANUAL}:
+            if kind == Kind.MANUAL:
+                self._sheets[str(entry.get("sheet", ""))] = _number(entry, "seq")
             self._give(entry)
         elif kind == Kind.VOID:
             self._take_back(entry)
@@ -95,9 +99,9 @@ class GoodsBook:
         """Goods of an offer, ``None`` if no parcel of it was ever signed for."""
         return self._shelves.get(offer)
 
-    def offers(self) -> list[str]:
-        """Offers with goods, by identifier."""
-        return sorted(self._shelves)
+    def shelves(self) -> dict[str, Shelf]:
+        """Goods of every offer that had a parcel, by identifier."""
+        return dict(sorted(self._shelves.items()))
 
     def clash(self, offer: str, numbers: tuple[NumberRange, ...]) -> NumberRange | None:
         """A range on the shelf that shares a number with some others."""
@@ -123,6 +127,18 @@ class GoodsBook:
         """The movement that was recorded under a nonce."""
         return self._nonces.get(nonce)
 
+    def by_sheet(self, sheet: str) -> int | None:
+        """The late entry that was made from a line of a paper sheet."""
+        return self._sheets.get(sheet)
+
+    def moves(self) -> list[int]:
+        """Sequence numbers of all movements, oldest first."""
+        return list(self._moves)
+
+    def sheets(self) -> dict[str, int]:
+        """Lines of paper sheets that were entered, and their entries."""
+        return dict(self._sheets)
+
     def holds(self, offer: str = "") -> Iterator[Hold]:
         """All holds ever placed, of one offer if one is named."""
         return (one for one in self._holds.values() if offer in ("", one.offer))
@@ -139,6 +155,7 @@ class GoodsBook:
         offer, quantity = str(entry["offer"]), _number(entry, "quantity")
         movement, name = str(entry["movement"]), str(entry.get("hold", ""))
         nonce = entry.get("nonce")
+        self._moves.append(_number(entry, "seq"))
         if isinstance(nonce, str):
             self._nonces[nonce] = _number(entry, "seq")
         if movement == GoodsMovement.HELD:

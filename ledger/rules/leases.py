@@ -52,7 +52,7 @@ class LeaseBook:
             self._grant(entry, offer)
         elif kind == Kind.LEASE_CLOSE:
             self._close(str(entry["lease"]), offer)
-        elif kind == Kind.REDEEM and entry.get("lease"):
+        elif kind in {Kind.REDEEM, Kind.MANUAL} and entry.get("lease"):
             self._spend(entry, offer)
         elif kind == Kind.VOID:
             self._give_back(entry)

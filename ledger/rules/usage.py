@@ -123,6 +123,10 @@ class Usage:
                 grouped[limit.group] = _merged([mine.get(name, ()) for name in names])
         return UsageView(mine.get(offer.id, ()), grouped)
 
+    def of_member(self, member: str) -> dict[str, Sequence[Use]]:
+        """All that a member used and that counts, by offer, each by time."""
+        return {offer: uses for offer, uses in self._members.get(member, {}).items() if uses}
+
     def units(self, offer: str, *, start_ms: int = 0, end_ms: int | None = None) -> int:
         """Units of an offer by all members, in ``[start_ms, end_ms)``, voided ones excluded."""
         return sum(use.quantity for use in self._between(offer, start_ms, end_ms))

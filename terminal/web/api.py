@@ -251,7 +251,8 @@ def api_routes(surface: TerminalSurface) -> list[Route]:
 
     api, work = Api(surface), getattr(surface, "work", None)
     more = WorkApi(api, work, surface.positions()).routes() if work is not None else []
-    return [*api.routes(), *more]
+    # The counter's own shift paths do what the plain ones do, and count goods besides.
+    return [*more, *api.routes()]
 
 
 def _fields(body: Mapping[str, Any], known: Mapping[str, type]) -> dict[str, Any]:

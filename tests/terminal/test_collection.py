@@ -15,6 +15,7 @@ from ledger.rules.terms import CardStatus
 from readers.virtual.authority import TestCa
 from readers.virtual.box import VirtualCard
 from readers.virtual.unionpay import make_pan
+from terminal.work_answers import CollectionShown
 from tests.terminal.rig import Rig, hash_of
 
 AGENT = 900
@@ -22,7 +23,13 @@ AGENT = 900
 
 @pytest.fixture
 def rig(tmp_path: Path, world: TestCa) -> Iterator[Rig]:
-    made = Rig(tmp_path / "home", world)
+    made = with_proxies(Rig(tmp_path / "home", world))
+    yield made
+    made.close()
+
+
+def with_proxies(made: Rig) -> Rig:
+    """Lets representatives collect two of the offers."""
     offers = dict(made.installed.catalogue.offers)
     for name in ("film", "pack"):
         offer = offers[name]
@@ -32,8 +39,7 @@ def rig(tmp_path: Path, world: TestCa) -> Iterator[Rig]:
         made.installed, catalogue=replace(made.installed.catalogue, offers=offers)
     )
     made.service.parts.facts.install(made.installed)
-    yield made
-    made.close()
+    return made
 
 
 def lease(rig: Rig, units: int) -> None:
@@ -61,16 +67,22 @@ def begin(rig: Rig, offer: str, **more: Any) -> Any:
 
 def put(rig: Rig, *cards: VirtualCard) -> Any:
     for card in cards:
-        before = rig.service.work.collection("counter")
+        before = opened(rig)
         seen = (len(before.cards), before.last_fault)
         rig.readers["counter"].insert(card)
         for _ in range(400):
-            now = rig.service.work.collection("counter")
+            now = opened(rig)
             if (len(now.cards), now.last_fault) != seen:
                 break
             rig.watch("counter", lambda view: view.phase.value == "idle")
         rig.readers["counter"].remove()
-    return rig.service.work.collection("counter")
+    return opened(rig)
+
+
+def opened(rig: Rig) -> CollectionShown:
+    shown = rig.service.work.collection("counter")
+    assert shown is not None
+    return shown
 
 
 def test_forty_cards_are_forty_entries_in_one_commit(rig: Rig) -> None:
