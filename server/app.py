@@ -24,6 +24,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ledger.errors import LedgerError
 from server.administration import RUN_FILE
 from server.api import router
+from server.api_fleet import fleet_router
 from server.core import ServerCore
 from server.errors import (
     BatchUnreadable,
@@ -35,7 +36,7 @@ from server.errors import (
 )
 from server.home import write_private
 from server.ingest import RETRY_AFTER_S
-from server.pages.overview import mount_pages
+from server.pages.mounting import mount_pages
 from server.signals.watch import watch_forever
 from sync.errors import SyncError
 from sync.protocol import PROBLEM_MEDIA_TYPE, TIME_HEADER, TUF_PATH, Problem, encode_problem
@@ -78,6 +79,7 @@ def create_app(core: ServerCore, *, token: str = "", judging: bool = True) -> Fa
     app.state.core = core
     app.state.token = token
     app.include_router(router)
+    app.include_router(fleet_router)
     folder = core.repository.folder
     app.mount(TUF_PATH.rstrip("/"), StaticFiles(directory=folder, check_dir=False), name="tuf")
     mount_pages(app, core)

@@ -1,139 +1,110 @@
-"""The server's first page: figures of the month, terminals, open cases. No person is on it.
-
-It is for the operator on the server's own machine: until people sign in, it answers only to a
-browser that asks 127.0.0.1 or localhost for it.
-"""
+"""The first page: the day's pulse, what needs a look, the month so far."""
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from typing import Any, Final
 
-from fastapi import FastAPI, Request
-from starlette.exceptions import HTTPException
-from starlette.responses import HTMLResponse
-from starlette.staticfiles import StaticFiles
+from starlette.responses import Response
 
-from screens.language import Language, local, wording
-from screens.web import PagePolicy, environment, language_of, shared_static
-from server.core import ServerCore
-from server.reports import DEFINITIONS, MonthReport
+from ledger.codes import Code
+from ledger.rules.messages import message
+from screens.language import Language, local
+from server.pages.charts import Charts, Point, Series, Titles, percent
+from server.pages.navigation import first_page
+from server.pages.office import STEPS, Office, Visit
+from server.pages.terminals import seen_of
+from server.pulse import HOURS, Pulse, pulse_of
+from server.roles import Right
+from server.sign_in import Step
 
-_LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "[::1]", "::1"})
-_PARAMETER_MAX: Final = 16
-
-#: Texts of this page: Chinese, then English.
-_TEXTS: Final[dict[str, tuple[str, str]]] = {
-    "title": ("小红卡中央服务器", "Red card central server"),
-    "as_of": ("截至", "As of"),
-    "month": ("月份", "Month"),
-    "show": ("查看", "Show"),
-    "person_times": ("人次", "Person-times"),
-    "persons": ("人", "Persons"),
-    "quantity": ("份数", "Units"),
-    "flagged": ("待核", "Flagged"),
-    "offers_running": ("在线项目", "Offers running"),
-    "offers_new": ("新增项目", "New offers"),
-    "recorded": ("已登记", "Recorded"),
-    "confirmed": ("已确认", "Confirmed"),
-    "lost": ("丢失", "Lost"),
-    "twice": ("重复", "Twice"),
-    "by_offer": ("按服务项目", "By offer"),
-    "by_level": ("按级别", "By level"),
-    "offer": ("项目", "Offer"),
-    "level": ("级别", "Level"),
-    "city": ("市级", "City"),
-    "district": ("区级", "District"),
-    "street": ("街道级", "Street"),
-    "total": ("合计", "In all"),
-    "terminals": ("终端", "Terminals"),
-    "terminal": ("终端", "Terminal"),
-    "venue": ("点位", "Venue"),
-    "state": ("状态", "State"),
-    "entries": ("条目", "Entries"),
-    "last_seen": ("最近上传", "Last batch"),
-    "to_judge": ("待判定", "To judge"),
-    "never": ("尚未", "never"),
-    "no_terminals": ("还没有终端。运行 redcard server enrol", "None yet: redcard server enrol"),
-    "no_use": ("本月还没有核销", "Nothing was redeemed in this month yet"),
-    "cases": ("待处理事项", "Open cases"),
-    "no_cases": ("没有待处理事项", "Nothing to look at"),
-    "definitions": ("口径", "Definitions"),
-    "ok": ("正常", "in order"),
-    "quarantined": ("已隔离", "quarantined"),
-    "revoked_retired": ("已退役", "retired"),
-    "revoked_lost": ("已挂失", "lost"),
-    "revoked_compromised": ("密钥泄露", "compromised"),
-    "over_member_limit": ("超出会员限次", "Over a member's limit"),
-    "stale_status": ("卡或会员状态已变", "Card or member status had changed"),
-    "clock_skew": ("终端时钟不准", "Terminal's clock was off"),
-    "lease_expired": ("库存租约已过期", "Stock lease had expired"),
-    "after_revocation": ("吊销之后", "After the revocation"),
-    "offer_withdrawn": ("项目已停或已改", "Offer was withdrawn"),
-    "original_missing": ("冲正找不到原笔", "Void without its original"),
-    "oversold": ("超出库存", "Beyond the stock"),
-}
+_TOP_MAX: Final = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Texts:
-    """The page's texts in one language."""
-
-    language: Language
-
-    def __call__(self, name: str) -> str:
-        """A text by name; what has none is shown as it is."""
-        pair = _TEXTS.get(name)
-        return name if pair is None else pair[0 if self.language is Language.ZH else 1]
+def mount(office: Office) -> None:
+    """Adds the page."""
+    office.open_page("/", _overview)
 
 
-def mount_pages(app: FastAPI, core: ServerCore) -> None:
-    """Adds the page and what it loads to the application."""
-    app.mount("/static/screens", shared_static(), name="screens")
-    app.mount("/static/server", StaticFiles(packages=[("server.pages", "static")]), name="server")
-
-    async def overview(request: Request) -> HTMLResponse:
-        if not _is_local(request):
-            raise HTTPException(404, "there is no such page")
-        language = language_of(request)
-        shown = request.query_params.get("month", "")[:_PARAMETER_MAX]
-        month = shown or f"{local(core.now_ms()):%Y-%m}"
-        page = environment(language, "server.pages").get_template("overview.html")
-        body = page.render(**await _scene(core, month, language))
-        return HTMLResponse(body, headers={**PagePolicy().headers(), "cache-control": "no-store"})
-
-    app.add_api_route("/", overview, methods=["GET"], include_in_schema=False, response_model=None)
-
-
-def _is_local(request: Request) -> bool:
-    host = request.headers.get("host", "")
-    name = host if host.endswith("]") or ":" not in host else host.rpartition(":")[0]
-    return name in _LOOPBACK
-
-
-async def _scene(core: ServerCore, month: str, language: Language) -> dict[str, Any]:
+async def _overview(visit: Visit) -> Response:
+    """Whoever may not see it goes to where they begin."""
+    if visit.session is None or visit.session.step is not Step.DONE:
+        return visit.go(STEPS[visit.session.step] if visit.session else "/sign-in")
+    if not visit.actor.may(Right.OVERVIEW):
+        return visit.go(first_page(visit.actor))
+    core = visit.core
+    pulse = await pulse_of(core, visit.actor)
+    month = f"{local(visit.now_ms):%Y-%m}"
     report = await core.month_report(month)
-    chinese = language is Language.ZH
-    words = wording(language)
-    year, number = (int(part) for part in month.split("-"))
-    return {
-        "t": Texts(language),
-        "month": month,
-        "month_name": words.month(year, number),
-        "as_of": f"{words.full_date(report.as_of_ms)} {words.clock(report.as_of_ms)}",
-        "report": report,
-        "offers": [line for line in report.offers if line.person_times],
-        "levels": [line for line in report.levels if line.person_times],
-        "titles": {line.key: line.title if chinese else line.title_en for line in report.offers},
-        "widest": _widest(report),
-        "terminals": await core.ledgers(),
-        "cases": sorted(Counter(one["reason"] for one in await core.cases()).items()),
-        "definitions": [zh if chinese else en for zh, en in DEFINITIONS.values()],
-        "moment": lambda ms: f"{words.date(ms)} {words.clock(ms)}",
+    fleet = await seen_of(visit)
+    reasons = Counter(str(one["reason"]) for one in await core.cases())
+    charts = Charts(visit.language)
+    lines = sorted(report.offers, key=lambda line: -line.person_times)
+    return visit.draw(
+        "overview.html",
+        pulse=pulse,
+        change=_change(pulse),
+        report=report,
+        month=month,
+        fleet=fleet,
+        online=sum(one.state == "online" for one in fleet),
+        in_use=sum(one.state not in {"new", "revoked_retired"} for one in fleet),
+        to_judge=sum(one.to_judge for one in fleet),
+        reasons=reasons.most_common(),
+        open_cases=sum(reasons.values()),
+        curve=_curve(visit, charts, pulse),
+        refusals=_refusals(visit, charts, pulse),
+        offers=_offers(visit, charts, [line for line in lines if line.person_times][:_TOP_MAX]),
+        troubled=[one for one in fleet if one.tone == "stop"][:_TOP_MAX],
+    )
+
+
+def _change(pulse: Pulse) -> str:
+    """Today until now against a week ago until the same time, as ``+12%``."""
+    if not pulse.week_ago_by_now:
+        return ""
+    return f"{round(100 * pulse.person_times / pulse.week_ago_by_now - 100):+d}%"
+
+
+def _curve(visit: Visit, charts: Charts, pulse: Pulse) -> Any:
+    _ = visit.gettext
+    full = [value or 0 for value in pulse.hours]
+    most = full.index(max(full))
+    says = _("%(n)s person-times today; the busiest hour began at %(hour)s.") % {
+        "n": pulse.person_times,
+        "hour": f"{most}:00",
     }
+    titles = Titles("curve", _("Person-times by the hour"), says, _("Hour"), _("person-times"))
+    hours = [value if at < pulse.hour else None for at, value in enumerate(pulse.hours)]
+    series = [
+        Series(_("today"), hours),  # the running hour is not over
+        Series(_("same weekday last week"), pulse.week_ago),
+    ]
+    return charts.lines(titles, [f"{hour}:00" for hour in range(HOURS)], series, every=3)
 
 
-def _widest(report: MonthReport) -> int:
-    """The longest bar's figure, at least 1."""
-    return max((line.person_times for line in report.offers), default=0) or 1
+def _refusals(visit: Visit, charts: Charts, pulse: Pulse) -> Any:
+    _ = visit.gettext
+    lang = "zh" if visit.language is Language.ZH else "en"
+    whole = sum(pulse.refusals.values())
+    points = [
+        Point(
+            f"{message(Code(code), lang, 'member').big.strip()} {code}",  # type: ignore[arg-type]
+            times,
+            percent(times, whole),
+        )
+        for code, times in Counter(pulse.refusals).most_common(_TOP_MAX)
+        if code in set(Code)
+    ]
+    says = _("%(n)s taps were declined today, by reason.") % {"n": whole}
+    titles = Titles("refusals", _("Declined today"), says, _("Reason"), _("taps"))
+    return charts.bars(titles, points) if points else None
+
+
+def _offers(visit: Visit, charts: Charts, lines: list[Any]) -> Any:
+    _ = visit.gettext
+    chinese = visit.language is Language.ZH
+    points = [Point(line.title if chinese else line.title_en, line.person_times) for line in lines]
+    says = _("The offers used most this month.")
+    titles = Titles("offers", _("Most used this month"), says, _("Offer"), _("person-times"))
+    return charts.bars(titles, points) if points else None

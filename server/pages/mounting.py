@@ -1,0 +1,20 @@
+"""Joins the server's pages to its application: what each loads, and every page in turn."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+from starlette.staticfiles import StaticFiles
+
+from screens.web import shared_static
+from server.core import ServerCore
+from server.pages import cases, door, overview, people, reports, settlement, terminals
+from server.pages.office import Office
+
+
+def mount_pages(app: FastAPI, core: ServerCore) -> None:
+    """Adds all pages to the application."""
+    app.mount("/static/screens", shared_static(), name="screens")
+    app.mount("/static/server", StaticFiles(packages=[("server.pages", "static")]), name="server")
+    office = Office(app, core)
+    for place in (door, overview, terminals, cases, reports, settlement, people):
+        place.mount(office)
