@@ -61,7 +61,7 @@ _PROBLEM: Final[dict[str, Any]] = {
 }
 
 
-def _responses(
+def responses_of(
     good: dict[str, Any], *statuses: int, size: bool = False
 ) -> dict[int | str, dict[str, Any]]:
     """What a route answers, for the OpenAPI document."""
@@ -73,7 +73,8 @@ def _responses(
     return found
 
 
-def _body(media_type: str) -> dict[str, Any]:
+def body_of(media_type: str) -> dict[str, Any]:
+    """A body of one media type, for the OpenAPI document."""
     return {"requestBody": {"required": True, "content": {media_type: _BINARY}}}
 
 
@@ -116,8 +117,8 @@ def _answer(answer: Answer) -> Response:
     "/v1/logs/{ledger}/entries",
     summary="Bring a batch of signed entries",
     response_description="the receipt: the checkpoint, cosigned when the batch was durable",
-    openapi_extra=_body(BATCH_MEDIA_TYPE),
-    responses=_responses(_TEXT, 400, 403, 404, 413, 422, 429, 503, size=True),
+    openapi_extra=body_of(BATCH_MEDIA_TYPE),
+    responses=responses_of(_TEXT, 400, 403, 404, 413, 422, 429, 503, size=True),
     response_class=Response,
 )
 async def post_entries(ledger: Ledger, request: Request, core: Core) -> Response:
@@ -130,8 +131,8 @@ async def post_entries(ledger: Ledger, request: Request, core: Core) -> Response
 @router.post(
     FILES_PATH,
     summary="Bring one part of a batch file, by whoever carries it",
-    openapi_extra=_body(PART_MEDIA_TYPE),
-    responses=_responses(_TEXT, 400, 403, 404, 413, 422, 429, 503, size=True),
+    openapi_extra=body_of(PART_MEDIA_TYPE),
+    responses=responses_of(_TEXT, 400, 403, 404, 413, 422, 429, 503, size=True),
     response_class=Response,
 )
 async def post_part(request: Request, core: Core) -> Response:
@@ -150,8 +151,8 @@ async def post_part(request: Request, core: Core) -> Response:
     "/v1/import",
     summary="Bring a whole batch file",
     response_description="the receipt file that goes back on the stick",
-    openapi_extra=_body("application/octet-stream"),
-    responses=_responses({"content": {"application/octet-stream": _BINARY}}, 400, 413, 429, 503),
+    openapi_extra=body_of("application/octet-stream"),
+    responses=responses_of({"content": {"application/octet-stream": _BINARY}}, 400, 413, 429, 503),
     response_class=Response,
 )
 async def post_file(request: Request, core: Core) -> Response:
@@ -191,7 +192,7 @@ async def authentic(ledger: Ledger, request: Request, core: Core) -> None:
     summary="A terminal's judgements",
     response_description="a note signed by the server's judgement key",
     dependencies=[Depends(authentic)],
-    responses=_responses(_TEXT, 400, 401, 403, 404, 503),
+    responses=responses_of(_TEXT, 400, 401, 403, 404, 503),
     response_class=Response,
 )
 async def get_judgements(ledger: Ledger, core: Core, after: After = 0) -> Response:
@@ -205,7 +206,7 @@ async def get_judgements(ledger: Ledger, core: Core, after: After = 0) -> Respon
     summary="A terminal's own feed: leases and recalls",
     response_description="a note signed by the server's feed key",
     dependencies=[Depends(authentic)],
-    responses=_responses(_TEXT, 400, 401, 403, 404, 503),
+    responses=responses_of(_TEXT, 400, 401, 403, 404, 503),
     response_class=Response,
 )
 async def get_feed(ledger: Ledger, core: Core, after: After = 0) -> Response:
@@ -227,8 +228,8 @@ async def _question(ledger: str, request: Request, core: ServerCore) -> tuple[st
     "/v1/logs/{ledger}/holds",
     summary="Ask for a hold of an offer that is decided here",
     response_description="held or refused: a note signed by the server's feed key",
-    openapi_extra=_body(QUESTION_MEDIA_TYPE),
-    responses=_responses(_TEXT, 400, 401, 403, 404, 413, 429, 503),
+    openapi_extra=body_of(QUESTION_MEDIA_TYPE),
+    responses=responses_of(_TEXT, 400, 401, 403, 404, 413, 429, 503),
     response_class=Response,
 )
 async def post_hold(ledger: Ledger, request: Request, core: Core) -> Response:
@@ -243,8 +244,8 @@ async def post_hold(ledger: Ledger, request: Request, core: Core) -> Response:
     "/v1/logs/{ledger}/leases",
     summary="Ask for more units of a leased stock",
     response_description="granted or empty: a note signed by the server's feed key",
-    openapi_extra=_body(QUESTION_MEDIA_TYPE),
-    responses=_responses(_TEXT, 400, 401, 403, 404, 413, 429, 503),
+    openapi_extra=body_of(QUESTION_MEDIA_TYPE),
+    responses=responses_of(_TEXT, 400, 401, 403, 404, 413, 429, 503),
     response_class=Response,
 )
 async def post_lease(ledger: Ledger, request: Request, core: Core) -> Response:
@@ -258,8 +259,8 @@ async def post_lease(ledger: Ledger, request: Request, core: Core) -> Response:
 @router.post(
     ENROL_PATH,
     summary="Enrol a terminal by its one-time code",
-    openapi_extra=_body("application/json"),
-    responses=_responses(_JSON, 400, 403, 413, 503),
+    openapi_extra=body_of("application/json"),
+    responses=responses_of(_JSON, 400, 403, 413, 503),
     response_class=Response,
 )
 async def post_enrol(request: Request, core: Core) -> Response:
@@ -277,7 +278,7 @@ async def post_enrol(request: Request, core: Core) -> Response:
 @router.get(
     TERMINALS_PATH,
     summary="The signed list of all terminals' keys, by which anyone checks a receipt",
-    responses=_responses(_TEXT),
+    responses=responses_of(_TEXT),
     response_class=Response,
 )
 async def get_terminals(core: Core) -> Response:
@@ -288,7 +289,7 @@ async def get_terminals(core: Core) -> Response:
 @router.get(
     f"{TUF_PATH}metadata/timestamp.json",
     summary="The newest timestamp of what all terminals share",
-    responses=_responses(_JSON),
+    responses=responses_of(_JSON),
     response_class=FileResponse,
 )
 async def get_timestamp(core: Core) -> FileResponse:
@@ -303,7 +304,7 @@ async def get_health() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@router.get("/readyz", summary="Whether the server can take work", responses=_responses({}, 503))
+@router.get("/readyz", summary="Whether the server can take work", responses=responses_of({}, 503))
 async def get_ready(core: Core) -> dict[str, str]:
     """Answers when the database does."""
     await core.ready()

@@ -19,12 +19,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from server import card_list, leases, members, offers, reports, reservations, rosters, stock
 from server.case_desk import CaseDesk
 from server.casebook import open_cases
+from server.configuring import Configurations
 from server.database import Database
 from server.desk import Desk
 from server.disputes import Disputes
 from server.drafts import Drafts
 from server.evidence import Evidence
 from server.fleet import fleet
+from server.fleet_desk import FleetDesk
 from server.home import RESERVATIONS, ServerHome
 from server.identity_map import IdentityMap
 from server.known import pieces
@@ -65,6 +67,8 @@ class BackOffice:
         self.door = Door(desk)
         self.identities = IdentityMap(desk)
         self.case_desk = CaseDesk(desk)
+        self.fleet_desk = FleetDesk(desk)
+        self.configurations = Configurations(desk)
         self.drafts = Drafts(desk, self.offers_changed)
         self.offer_life = OfferLife(desk, self.publish)
         self.stock_desk = StockDesk(desk, self.publish)

@@ -20,6 +20,7 @@ from ledger.log.note import sign_note
 from ledger.rules.offer import Decision
 from server import enrolment, online, supervisors
 from server.back_office import BackOffice
+from server.configuring import tell_configuration
 from server.database import Database
 from server.enrolment import Activation
 from server.errors import DatabaseFault, EnrolmentRefused, TerminalUnknown
@@ -194,6 +195,7 @@ class ServerCore(BackOffice):
             await supervisors.tell_all(
                 connection, ledger=answer.ledger, terminal=terminal, now_ms=self.now_ms()
             )
+            await tell_configuration(connection, answer.ledger, terminal, self.now_ms())
             return answer
 
     async def provide_supervisor(

@@ -12,6 +12,7 @@ from dataclasses import asdict, is_dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
+from server.fleet_acts import FLEET_ACTS
 from server.offer_acts import OFFER_ACTS
 from server.roles import CONSOLE_ACTOR
 
@@ -208,6 +209,7 @@ _ACTS: Final[Mapping[str, OfficeAct]] = {
     "case_show": _case_show,
     "case_act": _case_act,
     **OFFER_ACTS,
+    **FLEET_ACTS,
 }
 #: All of them, each answering what JSON can carry.
 OFFICE_ACTS: Final[Mapping[str, OfficeAct]] = {name: _plainly(act) for name, act in _ACTS.items()}

@@ -331,6 +331,18 @@ class Client:
         if held is not None and held < self._state.acknowledged().size <= self._source.size:
             self._state.rewind(extend(Frontier(), self._source, held))
 
+    def tell(self, target: str, body: bytes, media_type: str) -> None:
+        """Sends a signed report of which nothing comes back; see ``sync.health``.
+
+        Raises:
+            Unreachable: no answer; nothing depends on it.
+            Refused: the server does not take it.
+        """
+        header = authorize(self._ledger, target, self._now_ms(), self._sign, body)
+        headers = {"Authorization": header, "Content-Type": media_type}
+        request = Request("POST", target, headers, body)
+        check_answer(self._transport.exchange(request, bytes_max=NOTE_BYTES_MAX))
+
     def _get(self, target: str) -> Response:
         """A signed GET; if our clock is too far off, once more by the server's."""
         response = self._signed_get(target, self._now_ms())

@@ -47,9 +47,13 @@ from terminal.orders import Orders
 from terminal.parts import Parts
 from terminal.position import Position
 from terminal.presenting import Presented, present
+from terminal.remote_settings import RemoteSettings
+from terminal.reporting import Reporter
+from terminal.reservations import ReservationDesk
 from terminal.roster import open_roster
 from terminal.service import TerminalService
 from terminal.shift import Shifts
+from terminal.staff import StaffPin
 from terminal.state import Installed, TerminalFacts, TerminalTime
 from terminal.stock import StockDesk
 from terminal.supervisors import Supervisors
@@ -256,9 +260,18 @@ def _log_opener(
 def _assemble(held: _Held, readers: Sequence[CardReader]) -> TerminalService:
     config, writer, facts = held.home.config, held.writer, held.facts
     source = LogReader.open(held.home.ledger_path)
-    feed = FeedWork(held.server.state, writer, facts.time)
+    reservations = ReservationDesk(
+        held.server.state,
+        writer,
+        held.enrolment.ledger,
+        held.enrolment.vkeys.get("reservations", ""),
+    )
+    reservations.refresh()
+    feed = FeedWork(held.server.state, writer, facts.time, reservations)
     supervisors = Supervisors(held.journal)
-    orders = Orders(held.server.state, held.journal, supervisors, held.wipe)
+    settings = RemoteSettings(held.journal, config)
+    orders = Orders(held.server.state, held.journal, supervisors, held.wipe, settings)
+    reporter = Reporter(held.home.path, source, facts, settings)
     stock = StockDesk(writer, facts, _questions(held, source, feed))
 
     def changed(position: str) -> None:
@@ -276,25 +289,27 @@ def _assemble(held: _Held, readers: Sequence[CardReader]) -> TerminalService:
             writer=writer,
             facts=facts,
             journal=held.journal,
-            flow=_flow(held, stock),
+            flow=_flow(held, stock, reservations),
             corrections=Corrections(writer=writer, facts=facts, probe=held.probe),
             shifts=Shifts(writer=writer, facts=facts, new_id=held.new_nonce),
             stock=stock,
             supervisors=supervisors,
-            courier=_courier(held, source, feed, orders, changed_everywhere),
+            courier=_courier(held, source, feed, orders, changed_everywhere, reporter),
             readers=tuple(readers),
             present=_presenter(held),
             new_nonce=held.new_nonce,
             verdicts=Verdicts(held.server.state).by_seq,
             problems=held.problems,
+            staff=StaffPin(held.home.path / "staff.json"),
             closing=_closing(held.server, source),
         ),
         [Position(position, changed) for position in config.positions],
     )
+    reporter.begin(service.parts, service.readers)
     return service
 
 
-def _flow(held: _Held, stock: StockDesk) -> TapFlow:
+def _flow(held: _Held, stock: StockDesk, reservations: ReservationDesk) -> TapFlow:
     return TapFlow(
         writer=held.writer,
         facts=held.facts,
@@ -304,6 +319,7 @@ def _flow(held: _Held, stock: StockDesk) -> TapFlow:
         offline_cap=held.home.config.offline_cap,
         terminal=held.home.config.name,
         probe=held.probe,
+        reservations=reservations,
     )
 
 
@@ -341,7 +357,12 @@ def _client(held: _Held, source: LogReader, transport: Transport) -> Client:
 
 
 def _courier(
-    held: _Held, source: LogReader, feed: FeedWork, orders: Orders, changed: Callable[[], None]
+    held: _Held,
+    source: LogReader,
+    feed: FeedWork,
+    orders: Orders,
+    changed: Callable[[], None],
+    reporter: Reporter,
 ) -> Courier:
     server = held.server
 
@@ -358,6 +379,7 @@ def _courier(
         arrived=arrived,
         changed=changed,
         every_ms=held.home.config.sync_every_ms,
+        report=reporter.tell,
     )
 
 

@@ -53,6 +53,7 @@ class Courier:
         writer: the ledger, for its size and for recovery while nobody taps.
         arrived: takes over what a pull brought: snapshot and feed.
         changed: told that pages have something new to show.
+        report: told after an exchange that went well, to tell the server of this terminal.
         every_ms: how often to ask when nothing calls.
     """
 
@@ -66,14 +67,17 @@ class Courier:
         arrived: Callable[[], None],
         changed: Callable[[], None],
         every_ms: int,
+        report: Callable[[Client], None] = lambda _client: None,
     ) -> None:
         self.client = client
+        self._report = report
         self._facts = facts
         self._journal = journal
         self._writer = writer
         self._arrived = arrived
         self._changed = changed
-        self._every_ms = every_ms
+        #: How often to ask when nothing calls, milliseconds; may be set from afar.
+        self.every_ms = every_ms
         self._backoff = Backoff(cap_ms=BACKOFF_MS_MAX)
         self._turn = threading.Lock()
         self._wake = threading.Event()
@@ -142,6 +146,7 @@ class Courier:
             self._stand(result.status.value)
             self._raise_floor(self.client.signed_ms())
             self._arrived()
+            self._report(self.client)
         return self._answer(result.status.value, result.push.size - before, detail)
 
     def recall_standing(self) -> None:
@@ -191,7 +196,7 @@ class Courier:
             self._sleep(random)
 
     def _sleep(self, random: SystemRandom) -> None:
-        delay_ms = self._every_ms
+        delay_ms = self.every_ms
         if self._failures:
             delay_ms = 500 + self._backoff.delay_ms(self._failures, random.random())
         if self._wake.wait(delay_ms / 1000) and not self._stopping.is_set():

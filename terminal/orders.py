@@ -1,4 +1,4 @@
-"""What the server orders of this terminal beside its ledger: supervisors, and the wipe.
+"""What the server orders of this terminal beside its ledger: supervisors, settings, the wipe.
 
 The last order carried out is noted in ``state.db``. Each is harmless when carried out twice, for a
 power cut may come between an order and its note.
@@ -15,6 +15,7 @@ from ledger.log import canonical
 from sync.state import SyncState
 from terminal.errors import RequestInvalid
 from terminal.journal import Journal
+from terminal.remote_settings import RemoteSettings
 from terminal.replay import text
 from terminal.supervisors import Supervisors
 from terminal.wiping import Wipe
@@ -22,8 +23,9 @@ from terminal.wiping import Wipe
 _LOG: Final = logging.getLogger("redcard.orders")
 WIPE: Final = "wipe"
 SUPERVISOR: Final = "supervisor"
+CONFIGURATION: Final = "configuration"
 #: Kinds of feed items that are carried out here; the others concern the ledger.
-ORDERS: Final = frozenset({WIPE, SUPERVISOR})
+ORDERS: Final = frozenset({WIPE, SUPERVISOR, CONFIGURATION})
 _DONE: Final = "orders"
 
 
@@ -31,8 +33,14 @@ class Orders:
     """Carries out stored feed items in their order."""
 
     def __init__(
-        self, state: SyncState, journal: Journal, supervisors: Supervisors, wipe: Wipe
+        self,
+        state: SyncState,
+        journal: Journal,
+        supervisors: Supervisors,
+        wipe: Wipe,
+        settings: RemoteSettings,
     ) -> None:
+        self._settings = settings
         self._state = state
         self._journal = journal
         self._supervisors = supervisors
@@ -57,6 +65,8 @@ class Orders:
         kind = text(record, "kind")
         if kind == WIPE:
             self._wipe.order()
+        elif kind == CONFIGURATION:
+            self._settings.order(record)
         elif kind == SUPERVISOR:
             try:
                 self._supervisors.provide(

@@ -13,6 +13,7 @@ from ledger.codes import Code
 from ledger.rules.offer import Offer
 from ledger.rules.terms import SnapshotAge
 from ledger.rules.windows import local_day
+from readers.supervision import ReaderHealth
 from terminal import views
 from terminal.answers import (
     OfferChoice,
@@ -96,6 +97,11 @@ class TerminalService:
     def positions(self) -> tuple[str, ...]:
         """See ``TerminalSurface.positions``."""
         return tuple(self._positions)
+
+    def readers(self) -> list[ReaderHealth]:
+        """The records of all readers of all positions, by name."""
+        found = {one.name: one for held in self._positions.values() for one in held.readers()}
+        return [found[name] for name in sorted(found)]
 
     def subscribe(self, callback: Callable[[str], None]) -> Callable[[], None]:
         """See ``TerminalSurface.subscribe``."""

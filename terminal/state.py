@@ -192,6 +192,10 @@ class TerminalFacts:
         """How old the snapshot is against its limit."""
         return snapshot_age(self._installed.signed_ms, now.now_ms, self._age_max_ms)
 
+    def limit_age(self, age_max_ms: int | None) -> None:
+        """Sets the age from which every new tap is T02, ``None`` for never."""
+        self._age_max_ms = age_max_ms
+
     def install(self, installed: Installed) -> None:
         """Puts another snapshot in force, whole."""
         with self._lock:

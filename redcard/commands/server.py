@@ -14,6 +14,7 @@ from redcard.cli import pass_session, shared_options
 from redcard.commands.at_server import DEFAULT_HOME, ask_server, clock_at, send_file
 from redcard.commands.card_list import hash_cards
 from redcard.commands.cases import case
+from redcard.commands.fleet import configure, fleet
 from redcard.commands.offer_desk import draft, end_offer, split, transfer, write_off
 from redcard.commands.people import audit, erase, people
 from redcard.commands.reports import report
@@ -39,7 +40,7 @@ server.add_command(audit)
 server.add_command(erase)
 server.add_command(settle)
 server.add_command(case)
-for _command in (draft, end_offer, split, transfer, write_off):
+for _command in (draft, end_offer, split, transfer, write_off, fleet, configure):
     server.add_command(_command)
 server.add_command(report)
 server.add_command(signals)

@@ -16,6 +16,7 @@ from ledger.log.reading import LogReader
 from ledger.rules.catalogue import Catalogue, load_offers
 from ledger.rules.terms import CardStatus
 from readers.virtual.authority import TestCa
+from server.roles import CONSOLE_ACTOR
 from sync.errors import Unreachable
 from terminal.enrolment import enrol
 from terminal.errors import EnrolmentRefused, NotEnrolled
@@ -65,6 +66,9 @@ def test_enrol_pull_tap_sync_and_be_judged(station: Station) -> None:
     assert station.service.sync_now().status == "ok"
     recent = station.service.recent("kiosk")
     assert all(tap.confirmed for tap in recent)
+    (told,) = station.federation.run(station.federation.core.fleet_desk.all(CONSOLE_ACTOR))
+    assert (told.snapshot, told.configuration, told.queue) == ("fresh", 0, 0)
+    assert told.version
     assert {tap.verdict for tap in recent} == {"accepted"}
 
 
@@ -260,3 +264,17 @@ def test_a_ledger_with_redemptions_is_never_replaced_by_an_enrolment(station: St
     assert station.home.ledger_path.read_bytes() == before
     (station.home.path / "aside").rename(station.home.path / "enrolment.json")
     station.start()
+
+
+def test_settings_come_from_afar_and_are_reported(station: Station) -> None:
+    federation, service = station.federation, station.service
+    settings = {"offline_cap": 3, "sync_every_ms": 45_000}
+    federation.run(federation.core.configurations.set(CONSOLE_ACTOR, settings))
+    assert service.sync_now().status == "ok"
+    assert (service.parts.flow.offline_cap, service.parts.courier.every_ms) == (3, 45_000)
+    (told,) = federation.run(federation.core.fleet_desk.all(CONSOLE_ACTOR))
+    assert (told.configuration, told.wished) == (1, 1)
+    federation.run(federation.core.configurations.set(CONSOLE_ACTOR, {"offline_cap": 9}))
+    federation.run(federation.core.configurations.roll_back(CONSOLE_ACTOR, 1))
+    assert service.sync_now().status == "ok"
+    assert service.parts.flow.offline_cap == 3

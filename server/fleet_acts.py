@@ -1,0 +1,42 @@
+"""Acts on the fleet from the server's own shell; see ``server.office_acts``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from server.roles import CONSOLE_ACTOR
+
+if TYPE_CHECKING:
+    from server.core import ServerCore
+    from server.office_acts import Arguments, OfficeAct
+
+_ME: Final = CONSOLE_ACTOR
+
+
+async def _fleet(core: ServerCore, arguments: Arguments) -> Any:
+    worried = bool(arguments.get("worried", False))
+    return {"terminals": await core.fleet_desk.all(_ME, worried=worried)}
+
+
+async def _configure(core: ServerCore, arguments: Arguments) -> Any:
+    settings = dict(arguments["settings"])
+    return await core.configurations.set(_ME, settings, terminal=arguments.get("terminal", ""))
+
+
+async def _roll_back(core: ServerCore, arguments: Arguments) -> Any:
+    version = int(arguments["version"])
+    return await core.configurations.roll_back(_ME, version, terminal=arguments.get("terminal", ""))
+
+
+async def _configurations(core: ServerCore, arguments: Arguments) -> Any:
+    found = await core.configurations.all(_ME, terminal=arguments.get("terminal", ""))
+    return {"configurations": found}
+
+
+FLEET_ACTS: Final[Mapping[str, OfficeAct]] = {
+    "fleet": _fleet,
+    "configure": _configure,
+    "roll_back": _roll_back,
+    "configurations": _configurations,
+}
