@@ -15,7 +15,9 @@ from sqlalchemy import update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ledger.log.note import Verifier
+from ledger.errors import NotCanonical, NoteInvalid
+from ledger.log.note import Ed25519Verifier, Verifier
+from ledger.log.rotation import follow
 from server.database import Database
 from server.errors import DatabaseFault
 from server.schema import entries, ledgers, receipts
@@ -56,6 +58,11 @@ class Work:
     def before(self) -> LogState:
         """The head that admission saw."""
         return self.log.state
+
+    @property
+    def changes_key(self) -> bool:
+        """Whether the ledger has another key from here on."""
+        return bool(_new_key(self))
 
     @property
     def after(self) -> StoredLog:
@@ -116,7 +123,8 @@ class GroupCommit:
 
     async def _write(self, group: Sequence[Work]) -> None:
         if self._database.hot is not None:
-            moved = await self._database.hot.write(group)
+            vkeys = {work.number: key["vkeys"] for work in group if (key := _new_key(work))}
+            moved = await self._database.hot.write(group, vkeys)
             for work in group:
                 work.won = work.number in moved
             return
@@ -151,9 +159,28 @@ async def _advance(connection: AsyncConnection, work: Work) -> bool:
             root=after.root,
             frontier=after.frontier.to_bytes(),
             received_ms=work.received_ms,
+            **_new_key(work),
         )
     )
     return changed.rowcount == 1
+
+
+def _new_key(work: Work) -> dict[str, str]:
+    """The ledger's keys with the one that a batch brings in; nothing if it brings none.
+
+    A batch that ends at a ``keyrot`` entry, under a head signed by the old key and the new one
+    (``ledger.log.rotation``), replaces the key; anything less changes nothing.
+    """
+    last = work.admitted.entries[-1]
+    if b'"kind":"keyrot"' not in last:
+        return {}
+    own = [key for key in work.log.verifiers if isinstance(key, Ed25519Verifier)]
+    try:
+        _, new = follow(work.admitted.checkpoint, last, work.admitted.size, own)
+    except (NoteInvalid, NotCanonical):
+        return {}
+    known = [one for one in work.log.state.vkeys if one != new.vkey]
+    return {"vkeys": "\n".join([*known, new.vkey])}
 
 
 def _receipt_row(work: Work) -> tuple[Any, ...]:

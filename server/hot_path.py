@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import io
 import struct
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -41,6 +41,7 @@ FROM unnest($1::int[], $2::bigint[], $3::bytea[], $4::text[], $5::bigint[], $6::
 WHERE l.log = q.log AND l.size = q.old_size AND l.root = q.old_root AND l.state = q.state
 RETURNING l.log
 """
+_NEW_KEYS: Final = "UPDATE ledgers SET vkeys = $2 WHERE log = $1"
 _RECEIPTS: Final = """
 INSERT INTO receipts (log, size, old_size, root, note, received_ms, carrier, drained)
 SELECT * FROM unnest($1::int[], $2::bigint[], $3::bigint[], $4::bytea[], $5::bytea[],
@@ -124,8 +125,12 @@ class HotPath:
         async with self._connected() as connection:
             return await connection.fetchrow(_HEAD, ledger)
 
-    async def write(self, group: Sequence[Arrived]) -> set[int]:
+    async def write(self, group: Sequence[Arrived], vkeys: Mapping[int, str]) -> set[int]:
         """Stores batches of different ledgers in one transaction.
+
+        Args:
+            group: what was admitted, one of each ledger.
+            vkeys: new verifier keys of those ledgers that changed theirs, by their number.
 
         Returns:
             Numbers of the ledgers whose head still stood where admission saw it; only their
@@ -142,6 +147,8 @@ class HotPath:
             if winners:
                 await _store_entries(connection, winners)
                 await connection.execute(_RECEIPTS, *_receipts_of(winners))
+            for number in moved & vkeys.keys():
+                await connection.execute(_NEW_KEYS, number, vkeys[number])
         return moved
 
     async def close(self) -> None:
@@ -161,18 +168,26 @@ async def _store_entries(connection: Any, group: Sequence[Arrived]) -> None:
         ]
         await connection.execute(_FEW_ENTRIES, *zip(*rows, strict=True))
         return
-    pieces = [_COPY_HEAD]
-    for work in group:
-        log = work.number
-        for seq, body in enumerate(work.admitted.entries, work.admitted.old_size):
-            pieces += (_ENTRY.pack(3, 4, log, 8, seq, len(body)), body)
-    pieces.append(_COPY_TAIL)
+    rows = (
+        (work.number, seq, body)
+        for work in group
+        for seq, body in enumerate(work.admitted.entries, work.admitted.old_size)
+    )
     await connection.copy_to_table(
         "entries",
-        source=io.BytesIO(b"".join(pieces)),
+        source=io.BytesIO(copy_of(rows)),
         columns=("log", "seq", "body"),
         format="binary",
     )
+
+
+def copy_of(rows: Iterable[tuple[int, int, bytes]]) -> bytes:
+    """Entries as PostgreSQL's binary COPY takes them: number of the ledger, position, bytes."""
+    pieces = [_COPY_HEAD]
+    for log, seq, body in rows:
+        pieces += (_ENTRY.pack(3, 4, log, 8, seq, len(body)), body)
+    pieces.append(_COPY_TAIL)
+    return b"".join(pieces)
 
 
 def _heads_of(group: Sequence[Arrived]) -> list[list[Any]]:

@@ -234,7 +234,10 @@ class Ingest:
                 if not await self._commits.commit(work):
                     self._heads.pop(batch.ledger, None)
                     return None
-                self._seen(work.after)
+                if work.changes_key:
+                    self._heads.pop(batch.ledger, None)
+                else:
+                    self._seen(work.after)
                 self._stored()
                 state = {STATE_HEADER: standing(stored.state.state)}
                 return Answer(200, RECEIPT_MEDIA_TYPE, work.receipt, state)

@@ -26,15 +26,23 @@ def measure(name: str, directory: Path, progress: Progress | None = None) -> lis
 
 
 def _append(directory: Path, progress: Progress | None) -> list[Figure]:
+    from redcard.bench.large import bench_growth
     from redcard.bench.paths import bench_append
 
-    return bench_append(directory, progress=progress)
+    return [
+        *bench_append(directory, progress=progress),
+        *bench_growth(directory, progress=progress),
+    ]
 
 
 def _verify(directory: Path, progress: Progress | None) -> list[Figure]:
+    from redcard.bench.large import bench_proof
     from redcard.bench.paths import bench_verify
 
-    return bench_verify(directory, progress=progress)
+    return [
+        *bench_verify(directory, progress=progress),
+        *bench_proof(directory, progress=progress),
+    ]
 
 
 def _tap(directory: Path, progress: Progress | None) -> list[Figure]:

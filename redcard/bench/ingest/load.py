@@ -19,6 +19,9 @@ from sync.admission import LedgerState
 from sync.protocol import Batch, encode_batch
 
 START_MS: Final = 1_401_415_200_000
+#: Entries that a fleet may record: no two fleets have a tap in common.
+ENTRIES_MAX: Final = 2_000_000
+_TERMINALS_MAX: Final = 64
 _LETTERS: Final = "abcdefghijklmnopqrstuvwxyz234567"
 
 
@@ -35,24 +38,23 @@ class Post:
 class Fleet:
     """Terminals with keys of their own, enrolled in a server's database."""
 
-    def __init__(self, domain: str, name: str, count: int) -> None:
-        """Makes keys and names of ``count`` terminals; ``name`` tells fleets apart."""
+    def __init__(self, domain: str, number: int, count: int) -> None:
+        """Makes keys and names of at most 64 terminals; ``number`` tells fleets apart."""
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
         self._signers: dict[str, KeySigner] = {}
         self._privates: dict[str, Any] = {}
         self._sizes: dict[str, int] = {}
         self._frontiers: dict[str, Frontier] = {}
-        for number in range(count):
-            digits = "".join(_LETTERS[number >> 5 * place & 31] for place in range(4))
-            ledger = f"{name:a<22}"[:22] + digits
+        for one in range(number * _TERMINALS_MAX, number * _TERMINALS_MAX + count):
+            ledger = "".join(_LETTERS[one >> 5 * place & 31] for place in range(25, -1, -1))
             private = Ed25519PrivateKey.generate()
             public = private.public_key().public_bytes_raw()
             origin = f"{domain}/redcard/{ledger}"
             self._signers[ledger] = KeySigner(origin, private.sign, public)
             self._sizes[ledger] = 0
             self._frontiers[ledger] = Frontier()
-        self._next = 0
+        self._next = number * ENTRIES_MAX
 
     @property
     def ledgers(self) -> list[str]:
