@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from redcard.bench import paths
+from redcard.bench import large, paths
 from redcard.bench.paths import bench_append, bench_verify, figure
 from redcard.bench.raw import ROUNDS, RawAppend, Samples, Step, hash_leaves
 
@@ -61,6 +61,23 @@ def test_verify_measures_both_auditors(tmp_path: Path) -> None:
         ("verify_auditor", "us/entry", 30.0),
     ]
     assert all(len(one.samples["raw"]) == len(one.samples["ours"]) == ROUNDS for one in made)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_large_ledger_beside_a_small_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(large, "WARMING_COMMITS", 3)
+    made = large.bench_growth(tmp_path, small=300, large=2_000, commits=5)
+    assert [(one.name, one.unit, one.reach) for one in made] == [
+        ("append_1m_to_10k", "us", 1.1),
+        ("open_after_crash_1m", "ms", 1.0),
+    ]
+    made += large.bench_proof(tmp_path, large=2_000, proofs=3)
+    assert (made[-1].name, made[-1].raw) == ("proof_1m", 5.0)
+    for one in made:
+        assert set(one.document()) == NAMES
+        assert one.met == (one.ratio <= one.reach)
+        assert len(one.samples["raw"]) == len(one.samples["ours"]) == ROUNDS
+        assert min(*one.samples["raw"], *one.samples["ours"]) > 0
     assert list(tmp_path.iterdir()) == []
 
 
