@@ -15,7 +15,7 @@ from redcard.errors import SurroundingsMissing, UsageInvalid
 
 if TYPE_CHECKING:
     from ledger.rules.catalogue import Catalogue
-    from redcard.dry_run import Sample, Trial
+    from ledger.rules.dry_run import Sample, Trial
 
 
 @click.group()
@@ -103,7 +103,7 @@ def try_(
 
     Without FILE it asks the offers in force. Nothing is written.
     """
-    from redcard.dry_run import try_offers
+    from ledger.rules.dry_run import try_offers
 
     catalogue = _from_files(file, venues) if file else _in_force(session)
     if only and only not in catalogue.offers:
@@ -163,8 +163,8 @@ def _instant(text: str) -> int:
 
 
 def _sample(text: str) -> Sample:
+    from ledger.rules.dry_run import Sample
     from ledger.rules.offer import MemberView
-    from redcard.dry_run import Sample
 
     parts = dict(part.partition("=")[::2] for part in text.split(",") if part)
     unknown = set(parts) - {"district", "street", "tags"}

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-import redcard.dry_run
+import ledger.rules.dry_run
 from redcard.cli import cli
 from redcard.console import Session
 
@@ -76,6 +76,6 @@ def test_the_dry_run_has_no_decision_of_its_own(monkeypatch: pytest.MonkeyPatch)
     def no_decision(*_: object) -> None:
         raise ArithmeticError("the one decision was asked")
 
-    monkeypatch.setattr(redcard.dry_run, "decide", no_decision)
+    monkeypatch.setattr(ledger.rules.dry_run, "decide", no_decision)
     with pytest.raises(ArithmeticError, match="the one decision"):
         run("offers", "try", OFFERS, "--venues", VENUES, "--offer", "BJ-T-005")

@@ -11,7 +11,7 @@ import pytest
 
 from ledger.rules.catalogue import load_offers
 from ledger.rules.decide import decide
-from redcard.dry_run import try_offers
+from ledger.rules.dry_run import try_offers
 from redcard.scenario.runner import run_files
 from server.facts import Event, Facts
 from server.judge import judge_alone

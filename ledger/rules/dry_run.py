@@ -93,7 +93,13 @@ def venue_for(offer: Offer, venues: Mapping[str, Venue]) -> Venue:
 
 
 def ask(offer: Offer | BrokenOffer, sample: Sample, venue: Venue, at_ms: int) -> Trial:
-    """Puts one question to the decision."""
+    """Puts one question to the decision, for a sound card of a sample member."""
+    card = CardView(_CARD, CardStatus.ACTIVE, "unionpay", "authenticated", sample.member)
+    return Trial(offer.id, venue.id, sample.label, at_ms, question(offer, card, venue, at_ms))
+
+
+def question(offer: Offer | BrokenOffer, card: CardView, venue: Venue, at_ms: int) -> Decision:
+    """What the decision says of a card, as at a connected counter with stock in hand."""
     state = TerminalState(
         terminal="dry-run",
         venue=venue,
@@ -102,16 +108,9 @@ def ask(offer: Offer | BrokenOffer, sample: Sample, venue: Venue, at_ms: int) ->
         online=OnlineAnswer.HELD,
         reservation=ReservationState.VALID,
     )
-    request = RedemptionRequest(
-        nonce="dry-run",
-        card=CardView(_CARD, CardStatus.ACTIVE, "unionpay", "authenticated", sample.member),
-        offer_id=offer.id,
-        simulate=True,
-    )
-    usage = Usage().view(sample.member.ref, offer)
-    return Trial(
-        offer.id, venue.id, sample.label, at_ms, decide(request, offer, usage, state, at_ms)
-    )
+    request = RedemptionRequest(nonce="dry-run", card=card, offer_id=offer.id, simulate=True)
+    member = card.member.ref if card.member is not None else _REF
+    return decide(request, offer, Usage().view(member, offer), state, at_ms)
 
 
 def try_offers(
