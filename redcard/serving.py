@@ -17,16 +17,19 @@ from typing import Final
 import uvicorn
 
 from readers.supervision import CardReader
-from redcard.errors import SurroundingsMissing
+from redcard.errors import SurroundingsMissing, UsageInvalid
 from terminal.clock import Clock
 from terminal.composition import open_terminal
 from terminal.home import ApiAddress, Home
+from terminal.receipts.printer import PrintDesk
 from terminal.web.api import api_routes
 from terminal.web.app import create_app
 from terminal.web.token import kept_token
 
 HOST: Final = "127.0.0.1"
 STOP_TIMEOUT_S: Final = 5
+#: Where a kiosk listens unless its configuration says otherwise.
+KIOSK_PORT: Final = 8_411
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +92,8 @@ def serve_terminal(
         LogLocked: another process serves this home.
         SurroundingsMissing: the port is taken.
     """
-    listener = _listen(home.config.port if port is None else port)
+    printer = print_desk(home)
+    listener = _listen(_port_of(home) if port is None else port)
     token = token or kept_token(home.path / "run" / "pages.json", clock.boot_id())
     serving = Serving(listener.getsockname()[1], token)
     with listener:
@@ -102,6 +106,7 @@ def serve_terminal(
                 monotonic_ms=_monotonic_ms,
                 framed_by=framed_by,
                 api=api_routes(service),
+                printer=printer,
             )
             config = uvicorn.Config(
                 app,
@@ -113,10 +118,39 @@ def serve_terminal(
             )
             server = AnnouncingServer(config, lambda: _announce(home, serving, ready))
             service.start()
+            if printer is not None:
+                printer.start()
             asyncio.run(server.serve(sockets=[listener]))
         finally:
             home.forget_api()
+            if printer is not None:
+                printer.stop()
             service.close()
+
+
+def print_desk(home: Home) -> PrintDesk | None:
+    """The printer of ``terminal.toml``, not started; ``None`` when it names none."""
+    from terminal.receipts.escpos import PAPERS, Glyphs, Model, QrBy
+    from terminal.receipts.ports import port_of
+
+    config = home.config.printer
+    if config is None:
+        return None
+    paper = PAPERS[config.paper_mm]
+    model = Model(paper=paper, glyphs=Glyphs(config.glyphs), qr=QrBy(config.qr), cuts=config.cuts)
+    try:
+        port = port_of(config.port, paper, base=home.path, baudrate=config.baudrate)
+    except ValueError as error:
+        raise UsageInvalid(
+            f"the printer {config.port!r} {error}", next_step="correct [printer] in terminal.toml"
+        ) from None
+    return PrintDesk(port, model, auto=config.auto)
+
+
+def _port_of(home: Home) -> int:
+    """The port of ``terminal.toml``; a kiosk has a fixed one, so that its browser finds it."""
+    kiosk = any(position.profile == "kiosk" for position in home.config.positions)
+    return home.config.port or (KIOSK_PORT if kiosk and not home.config.demo else 0)
 
 
 def _announce(home: Home, serving: Serving, ready: Callable[[Serving], None]) -> None:

@@ -26,6 +26,10 @@ from terminal.answers import (
 class TerminalSurface(Protocol):
     """What one terminal offers to those who show it."""
 
+    @property
+    def work(self) -> object:
+        """The counter's daily work, a ``terminal.counterwork.CounterWork``."""
+
     def positions(self) -> tuple[str, ...]:
         """Names of the positions in ``terminal.toml``, in its order."""
 
@@ -66,11 +70,13 @@ class TerminalSurface(Protocol):
         supervisor_pin: str = "",
         reason: str = "",
         simulate: bool = False,
+        reservation: str = "",
         wait_ms: int = 0,
     ) -> TapAnswer:
         """One redemption with the card at hand, or with the next card within ``wait_ms``; *writes*.
 
-        An already answered nonce is answered again without waiting for a card.
+        An already answered nonce is answered again without waiting for a card. ``reservation`` is
+        a token that the member brought; those of the feed are known without it.
 
         Raises:
             NoCard: no card came in time; nothing was recorded.

@@ -41,6 +41,10 @@ class PrinterShown:
     printed: int = 0
 
 
+#: A machine without a receipt printer.
+NO_PRINTER: Final = PrinterShown()
+
+
 @dataclass(frozen=True, slots=True)
 class Slip:
     """What is to be printed: lines, and the text of the QR or nothing."""
@@ -58,12 +62,22 @@ class PrintDesk:
         model: Model,
         *,
         changed: Callable[[], None] = lambda: None,
+        auto: bool = False,
         retry_after_s: float = RETRY_AFTER_S,
     ) -> None:
-        """Takes the way to a printer; ``changed`` is called after each change of :attr:`shown`."""
+        """Takes the way to a printer.
+
+        Args:
+            port: the way.
+            model: what the printer can do.
+            changed: called after each change of :attr:`shown`.
+            auto: whether each redemption prints its slip unasked.
+            retry_after_s: pause between attempts.
+        """
         self.port = port
         self.model = model
         self.changed = changed
+        self.auto = auto
         self._retry_after_s = retry_after_s
         self._queue: deque[Slip] = deque()
         self._news = threading.Condition()

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from screens.language import Language, Wording
 from terminal.answers import OfferShown, PositionView, RecentTap, TapAnswer
-from terminal.receipts.layout import Line, ReceiptFacts, lay_out
+from terminal.receipts.layout import Line, ReceiptFacts, Style, lay_out
+from terminal.work_answers import CollectionShown
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,3 +63,34 @@ def receipt_of(
         copy=copy or answer.replay,
     )
     return Receipt(lay_out(facts, words), answer.receipt)
+
+
+def sign_off_sheet(collection: CollectionShown, words: Wording) -> tuple[Line, ...]:
+    """The sheet that a representative signs: each card given for, with room for a name."""
+    _ = words.gettext
+    chinese = words.language is Language.ZH
+    title = collection.title if chinese else collection.title_en or collection.title
+    at = f"{words.full_date(collection.ts_ms)} {words.clock(collection.ts_ms)}"
+    given = [one for one in collection.cards if one.outcome == "approve"]
+    others = [one for one in collection.cards if one.outcome != "approve"]
+    lines = [
+        Line(_("Sign-off sheet"), Style.TITLE),
+        Line(title, Style.CENTRE),
+        Line("", Style.RULE),
+        Line(_("Time"), Style.PAIR, at),
+        Line(_("Representative's card"), Style.PAIR, f"..{collection.agent}"),
+        Line(_("Units given out"), Style.PAIR, words.number(collection.units)),
+        Line("", Style.RULE),
+    ]
+    lines += [Line(f"{one.number:>3} ..{one.tail}", Style.PAIR, "______________") for one in given]
+    if others:
+        lines += [Line("", Style.RULE), Line(_("Not given"), Style.NOTICE)]
+        for one in others:
+            line = one.message.operator_zh if chinese else one.message.operator_en
+            lines.append(Line(f"{one.number:>3} ..{one.tail}", Style.PAIR, line.big))
+    return (
+        *lines,
+        Line("", Style.RULE),
+        Line(_("Representative's signature"), Style.PAIR, "____________"),
+        Line(collection.batch, Style.CENTRE),
+    )

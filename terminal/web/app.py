@@ -26,6 +26,7 @@ from screens.language import Language, negotiate
 from screens.serving import LocalSite
 from screens.web import LANGUAGE_COOKIE, environment, install_problem_pages, language_of
 from screens.web import shared_static as shared
+from terminal.receipts.printer import PrintDesk
 from terminal.surface import TerminalSurface
 from terminal.web.guard import Guard
 from terminal.web.stage import Stage
@@ -34,13 +35,21 @@ BEAT_SECONDS: Final = 8.0
 #: How long a browser waits before it opens a broken stream again.
 RETRY_MS: Final = 1_000
 ACTION_CHARACTERS_MAX: Final = 128
+#: A form in a panel, for example the goods counted at the end of a shift.
+VALUE_CHARACTERS_MAX: Final = 8_000
 
 
 class Pages:
     """The stages of all positions, and the routes that show them."""
 
-    def __init__(self, surface: TerminalSurface, monotonic_ms: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        surface: TerminalSurface,
+        monotonic_ms: Callable[[], int],
+        printer: PrintDesk | None = None,
+    ) -> None:
         """Shows ``surface``; ``monotonic_ms`` times how long results stay."""
+        self._printer = printer
         self._surface = surface
         self._monotonic_ms = monotonic_ms
         self._stages: dict[str, Stage] = {}
@@ -68,7 +77,7 @@ class Pages:
         loop = asyncio.get_running_loop()
         for position in self._surface.positions():
             self._stages[position] = await asyncio.to_thread(
-                Stage, self._surface, position, self._monotonic_ms
+                Stage, self._surface, position, self._monotonic_ms, self._printer
             )
 
         def changed(position: str) -> None:
@@ -76,6 +85,12 @@ class Pages:
             with suppress(RuntimeError):
                 loop.call_soon_threadsafe(self._refresh, position)
 
+        def paper_changed() -> None:
+            for position in self._stages:
+                changed(position)
+
+        if self._printer is not None:
+            self._printer.changed = paper_changed
         unsubscribe = self._surface.subscribe(changed)
         try:
             yield
@@ -175,7 +190,9 @@ class Pages:
             raise HTTPException(400) from error
         fields = ("position", "action", "value")
         if not isinstance(document, dict) or not all(
-            isinstance(document.get(name), str) and len(document[name]) <= ACTION_CHARACTERS_MAX
+            isinstance(document.get(name), str)
+            and len(document[name])
+            <= (VALUE_CHARACTERS_MAX if name == "value" else ACTION_CHARACTERS_MAX)
             for name in fields
         ):
             raise HTTPException(400)
@@ -192,6 +209,7 @@ def create_app(
     monotonic_ms: Callable[[], int],
     framed_by: Iterable[str] = (),
     api: Sequence[BaseRoute] = (),
+    printer: PrintDesk | None = None,
 ) -> LocalSite:
     """Joins guard, API and pages.
 
@@ -202,8 +220,9 @@ def create_app(
         monotonic_ms: a monotonic clock, milliseconds.
         framed_by: origins that may show the pages in a frame; only the demo names one.
         api: routes of the JSON API.
+        printer: the receipt printer, started; without one the browser prints.
     """
-    pages = Pages(surface, monotonic_ms)
+    pages = Pages(surface, monotonic_ms, printer)
     app = Starlette(routes=[*api, *pages.routes()], lifespan=pages.running)
     install_problem_pages(app)
     return LocalSite(Guard(app, token=token, port=port, framed_by=framed_by), pages.end_streams)

@@ -12,10 +12,13 @@ from typing import Final
 
 from screens.language import Language, Wording, wording
 from terminal.answers import CardShown, Phase, RecentTap, TapAnswer
-from terminal.receipts.layout import Line, ReceiptFacts, lay_out, qr_svg
-from terminal.web.desk import VOID_REASONS, Desk, Mode, TapJob
+from terminal.receipts.layout import Line, qr_svg
+from terminal.receipts.slips import receipt_of
+from terminal.web.desk import VOID_REASONS, Desk, Mode
+from terminal.web.jobs import TapJob
 from terminal.web.kiosk import state_of
 from terminal.web.offer_rows import OfferRow, offer_rows, picked_facts
+from terminal.web.panels import PanelScene
 from terminal.web.view import (
     SHAPES,
     SOUNDS,
@@ -117,6 +120,10 @@ class CounterScene:
     last_sync: str
     syncing: str
     problem: str
+    panel: PanelScene | None
+    quantity: int
+    overridable: bool
+    printer: str
     sound: str = ""
     sound_key: str = ""
     shown: str = ""
@@ -142,7 +149,7 @@ def scene(desk: Desk, language: Language) -> CounterScene:
         shift=_shift(desk, words),
         bands=bands(view, words),
         demo_date=demo_date(view, words),
-        lamps=lamps(view, words),
+        lamps=lamps(view, words, desk.books.printer),
         card=_card(view.card, words) if view.card else None,
         used=_used(desk, words),
         rows=tuple(rows),
@@ -164,6 +171,10 @@ def scene(desk: Desk, language: Language) -> CounterScene:
         last_sync=words.clock(view.link.last_sync_ms) if view.link.last_sync_ms else "",
         syncing=f"{view.link.done}/{view.link.total}" if view.link.busy and view.link.total else "",
         problem=desk.problem,
+        panel=desk.rack.panel.draw(view, words) if desk.rack.panel is not None else None,
+        quantity=desk.quantity,
+        overridable=desk.overridable is not None,
+        printer="browser" if desk.books.printer.state == "none" else "here",
         sound=SOUNDS.get(state, "") if answer else "",
         sound_key=f"{answer.nonce}/{answer.code}/{view.since_ms}" if answer else "",
         shown=answer.nonce if answer else "",
@@ -252,6 +263,8 @@ def _hints(mode: Mode, desk: Desk, words: Wording) -> tuple[tuple[str, str], ...
         return (("Enter", _("done")),)
     if mode is Mode.CHOOSING:
         return (("1–9", _("pick")), ("Enter", _("confirm")), ("/", _("search")), ("Esc", _("back")))
+    if mode is Mode.PANEL and desk.rack.panel is not None:
+        return desk.rack.panel.draw(desk.view, words).hints
     if mode is Mode.RESULT:
         hints = [("Enter", _("next card"))]
         if desk.voidable:
@@ -262,33 +275,19 @@ def _hints(mode: Mode, desk: Desk, words: Wording) -> tuple[tuple[str, str], ...
         return tuple(hints)
     if mode is Mode.VOIDING:
         return (("1–9", _("pick")), ("Enter", _("confirm")), ("Esc", _("back")))
-    return (("F8", _("void")),) if desk.voidable else ()
+    idle = [("/", _("search")), ("F4", _("for others")), ("F6", _("goods"))]
+    if desk.voidable:
+        idle.append(("F8", _("void")))
+    return (*idle, ("F10", _("shift")))
 
 
 def _slip(desk: Desk, answer: TapAnswer | None, words: Wording) -> Slip | None:
-    if answer is None or answer.entry is None or answer.outcome != "approve":
+    if answer is None:
         return None
-    view = desk.view
     tap = next((one for one in desk.books.recent if one.nonce == answer.nonce), None)
-    if tap is not None and tap.kind != "redeem":
-        return None
     offer = desk.offers.get(answer.offer)
-    facts = ReceiptFacts(
-        venue=venue_name(view, words.language),
-        offer=_title_of(desk, answer.offer, words.language),
-        quantity=tap.quantity if tap else 1,
-        price_fen=offer.member_price_fen if offer else None,
-        entry=answer.entry,
-        ts_ms=answer.ts_ms,
-        offline=answer.code == "A01",
-        proof=answer.receipt,
-        void_until_ms=view.now_ms + tap.voidable_ms if tap and tap.voidable_ms else None,
-        voided=answer.reversed,
-        practice=view.practice,
-        demo=view.demo,
-        copy=answer.replay,
-    )
-    return Slip(lay_out(facts, words), qr_svg(answer.receipt))
+    receipt = receipt_of(answer, tap, desk.view, words, offer=offer)
+    return Slip(receipt.lines, qr_svg(receipt.qr)) if receipt is not None else None
 
 
 def _void_panel(desk: Desk, words: Wording) -> VoidPanel:

@@ -7,11 +7,12 @@ redemption is made when the offer is picked, so that a second Enter can never wr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from enum import StrEnum, unique
-from typing import Final, TypeAlias
+from typing import Any, Final
 
+from ledger.codes import CODES, Code
+from screens.language import Language, wording
 from terminal.answers import (
     OfferChoice,
     OfferShown,
@@ -19,12 +20,26 @@ from terminal.answers import (
     PositionView,
     RecentTap,
     TapAnswer,
-    Totals,
 )
+from terminal.receipts.slips import receipt_of
+from terminal.web.asking import Override
+from terminal.web.jobs import (
+    AcknowledgeJob,
+    Books,
+    DismissJob,
+    Job,
+    SyncJob,
+    TapJob,
+    VoidJob,
+)
+from terminal.web.panels import PrintJob, SheetJob, WorkJob
 from terminal.web.pinyin import matches
+from terminal.web.rack import KEYS, Rack
 
 QUERY_CHARACTERS_MAX: Final = 40
 NOTE_CHARACTERS_MAX: Final = 64
+#: Units that one tap may give out at most; the offer's own limit decides.
+QUANTITY_SHOWN_MAX: Final = 99
 #: Reasons of a void, in the order of their number keys.
 VOID_REASONS: Final = ("wrong_offer", "member_declined", "print_failed", "other")
 
@@ -39,53 +54,8 @@ class Mode(StrEnum):
     BUSY = "busy"
     RESULT = "result"
     VOIDING = "voiding"
+    PANEL = "panel"
     CLOSED = "closed"
-
-
-@dataclass(frozen=True, slots=True)
-class TapJob:
-    """Redeem an offer with the card at hand; the same nonce again after a refer."""
-
-    offer: str
-    nonce: str
-    evidence: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class VoidJob:
-    """Reverse the redemption with this nonce."""
-
-    nonce: str
-    reason: str
-    void_nonce: str
-
-
-@dataclass(frozen=True, slots=True)
-class DismissJob:
-    """End the card session and any answer."""
-
-
-@dataclass(frozen=True, slots=True)
-class AcknowledgeJob:
-    """The page has shown the answer with this nonce."""
-
-    nonce: str
-
-
-@dataclass(frozen=True, slots=True)
-class SyncJob:
-    """Push and pull now."""
-
-
-Job: TypeAlias = TapJob | VoidJob | DismissJob | AcknowledgeJob | SyncJob
-
-
-@dataclass(frozen=True, slots=True)
-class Books:
-    """Counts and recent acts of the position, fetched beside its view."""
-
-    totals: Totals
-    recent: tuple[RecentTap, ...] = ()
 
 
 class Desk:
@@ -98,6 +68,10 @@ class Desk:
         self._new_nonce = new_nonce
         self.picked = ""
         self.nonce = ""
+        self.quantity = self._asked = 1
+        self.rack = Rack()
+        #: Nonces whose slip was printed here; the next one is a copy and says so.
+        self.printed: set[str] = set()
         self.query = ""
         self.busy: Job | None = None
         self.voiding = False
@@ -112,8 +86,11 @@ class Desk:
         self._session: tuple[bool, int] = _session(view)
         self._learn(view)
 
-    def observe(self, view: PositionView, books: Books) -> None:
-        """Takes over a newer view; a new card or answer ends what was picked before."""
+    def observe(self, view: PositionView, books: Books) -> WorkJob | None:
+        """Takes over a newer view; a new card or answer ends what was picked before.
+
+        Returns what an open panel wants to ask now.
+        """
         session = _session(view)
         if session != self._session:
             self._session = session
@@ -124,10 +101,13 @@ class Desk:
         self._learn(view)
         if self.picked and self.choice is None:
             self._unpick()
+        return self.rack.observe(view, books.totals)
 
     @property
     def mode(self) -> Mode:
         """What the page shows now."""
+        if self.rack.panel is not None:
+            return Mode.PANEL
         if self.voiding:
             return Mode.VOIDING
         if isinstance(self.busy, TapJob) or self.view.phase is Phase.CONFIRMING:
@@ -165,6 +145,14 @@ class Desk:
     def key(self, name: str) -> Job | None:
         """A key of the keyboard, by its DOM name; keys without a meaning now do nothing."""
         mode = self.mode
+        if mode is Mode.PANEL:
+            return self.press("key", name)
+        if name in KEYS:
+            return self.press(KEYS[name])
+        if name == "F9":
+            return self.press("print-slip")
+        if name in ("+", "=", "-") and mode is Mode.CHOOSING:
+            return self.press("quantity", str(self.quantity + (-1 if name == "-" else 1)))
         if name == "F8":
             return self.press("void")
         if name == "Escape":
@@ -181,12 +169,25 @@ class Desk:
     def press(self, action: str, value: str = "") -> Job | None:
         """A click, or what a key stands for; an action without a meaning now does nothing."""
         self.problem = ""
-        if action == "pick" and self.mode is Mode.CHOOSING:
+        if action == "language":
+            self.switched = not self.switched
+        elif action == "shown":
+            return AcknowledgeJob(value) if value else None
+        elif self.rack.panel is not None:
+            return self._from_panel(self.rack.take(action, value))
+        elif self.rack.opens(action) and self.busy is None:
+            self.voiding = False
+            return self.rack.open(action, self.view, self.books.totals)
+        elif action == "print-slip":
+            return self._slip_job()
+        elif action == "override" and self.busy is None:
+            self._open_override(value)
+        elif action == "quantity" and value.isascii() and value.isdigit():
+            self.quantity = min(max(1, int(value)), QUANTITY_SHOWN_MAX)
+        elif action == "pick" and self.mode is Mode.CHOOSING:
             self._pick(value)
         elif action == "search":
             self.query = value[:QUERY_CHARACTERS_MAX]
-        elif action == "language":
-            self.switched = not self.switched
         elif action == "void" and self.busy is None:
             self._open_void()
         elif action == "void-pick":
@@ -201,17 +202,70 @@ class Desk:
             return self._attest(value)
         elif action == "sync" and self.busy is None:
             return self._start(SyncJob())
-        elif action == "shown" and value:
-            return AcknowledgeJob(value)
         return None
 
-    def finished(self, job: Job, answer: TapAnswer | None = None, problem: str = "") -> None:
-        """The service has answered a job, or ``problem`` says why it could not."""
+    def _slip_job(self) -> PrintJob | None:
+        """The slip of the answer shown; the second one is a copy. Nothing without a printer."""
+        answer = self.view.answer if self.view.phase is Phase.ANSWER else None
+        if answer is None or self.books.printer.state == "none":
+            return None
+        tap = next((one for one in self.books.recent if one.nonce == answer.nonce), None)
+        receipt = receipt_of(
+            answer,
+            tap,
+            self.view,
+            wording(Language.EN if self.switched else Language.ZH),
+            offer=self.offers.get(answer.offer),
+            copy=answer.nonce in self.printed,
+        )
+        return PrintJob(receipt.lines, receipt.qr, answer.nonce) if receipt is not None else None
+
+    @property
+    def overridable(self) -> TapAnswer | None:
+        """The answer shown, if a supervisor may let it pass."""
+        answer = self.view.answer if self.mode is Mode.RESULT else None
+        if answer is None or not answer.code or not answer.offer or answer.reversed:
+            return None
+        return answer if answer.outcome == "decline" and may_be_lifted(answer.code) else None
+
+    def _open_override(self, offer: str) -> None:
+        shown = self.overridable
+        if not offer and shown is not None:
+            self.rack.override(shown.offer, shown.message)
+        for one in self.view.choices if self.mode is Mode.CHOOSING else ():
+            if one.offer.id == offer and one.outcome == "decline" and may_be_lifted(one.code):
+                self.rack.override(offer, one.message)
+
+    def _from_panel(self, job: WorkJob | PrintJob | SheetJob | Override | None) -> Job | None:
+        if not isinstance(job, Override):
+            return job
+        return self._start(
+            TapJob(
+                job.offer,
+                self._new_nonce(),
+                supervisor=job.supervisor,
+                supervisor_pin=job.pin,
+                reason=job.reason,
+            )
+        )
+
+    def finished(
+        self, job: Job, answer: TapAnswer | None = None, problem: str = "", result: Any = None
+    ) -> WorkJob | None:
+        """The service has answered a job, or ``problem`` says why it could not.
+
+        Returns what an open panel wants to ask next.
+        """
         if self.busy is job:
             self.busy = None
+        if isinstance(job, WorkJob):
+            return self.rack.answered(job, result, problem)
+        if isinstance(job, PrintJob) and job.nonce:
+            self.printed.add(job.nonce)
         self.problem = problem
         if isinstance(job, VoidJob) and answer is not None:
             self.void_answer = answer
+        return None
 
     def _learn(self, view: PositionView) -> None:
         for choice in view.choices:
@@ -223,6 +277,7 @@ class Desk:
 
     def _unpick(self) -> None:
         self.picked = self.nonce = ""
+        self.quantity = 1
 
     def _pick(self, offer: str) -> None:
         if offer == self.picked:
@@ -230,7 +285,7 @@ class Desk:
         chosen = (one for one in self.view.choices if one.offer.id == offer)
         choice = next(chosen, None)
         if choice is not None and choice.key:
-            self.picked, self.nonce = offer, self._new_nonce()
+            self.picked, self.nonce, self.quantity = offer, self._new_nonce(), 1
 
     def _step(self, by: int) -> None:
         takable = [one.offer.id for one in self.found if one.key]
@@ -290,7 +345,8 @@ class Desk:
                 return self._start(VoidJob(self.void_picked, self.void_reason, self.void_nonce))
         elif self.mode is Mode.CHOOSING and self.busy is None:
             if self.picked:
-                return self._start(TapJob(self.picked, self.nonce))
+                self._asked = self.quantity
+                return self._start(TapJob(self.picked, self.nonce, quantity=self.quantity))
             if self.view.card is not None and self.view.card.code:
                 return DismissJob()
         elif self.mode is Mode.RESULT:
@@ -311,9 +367,14 @@ class Desk:
             return None
         name = str((answer.details or {}).get("evidence", "identity"))
         evidence = {name: note.strip()[:NOTE_CHARACTERS_MAX] or "checked"}
-        return self._start(TapJob(answer.offer, answer.nonce, evidence))
+        return self._start(TapJob(answer.offer, answer.nonce, evidence, self._asked))
 
 
 def _session(view: PositionView) -> tuple[bool, int]:
     """Changes with every new card; an answer belongs to the card before it."""
     return view.phase in (Phase.READING, Phase.CARD), view.since_ms
+
+
+def may_be_lifted(code: str) -> bool:
+    """Whether a supervisor may let a decline with this code pass; T05 asks for one."""
+    return CODES[Code(code)].overridable or code == Code.T05

@@ -7,8 +7,8 @@ from typing import Final
 
 from screens.language import Wording, local
 from terminal.answers import OfferChoice, OfferShown
-from terminal.web.desk import Desk
-from terminal.web.view import offer_title, text_for_operator
+from terminal.web.desk import Desk, may_be_lifted
+from terminal.web.view import limit_text, offer_title, text_for_operator
 
 
 def _(text: str) -> str:
@@ -21,7 +21,11 @@ _LEVELS: Final = {"city": _("City"), "district": _("District"), "street": _("Str
 
 @dataclass(frozen=True, slots=True)
 class OfferRow:
-    """One offer of the list; ``key`` is empty when the card cannot take it."""
+    """One offer of the list; ``key`` is empty when the card cannot take it.
+
+    Attributes:
+        override: a supervisor may let it pass all the same.
+    """
 
     id: str
     key: str
@@ -29,6 +33,7 @@ class OfferRow:
     facts: str
     aside: str
     picked: bool
+    override: bool = False
 
 
 def offer_rows(desk: Desk, words: Wording) -> list[OfferRow]:
@@ -50,6 +55,7 @@ def _row(choice: OfferChoice, desk: Desk, words: Wording) -> OfferRow:
         facts=facts,
         aside=_aside(choice, words),
         picked=takable and choice.offer.id == desk.picked,
+        override=choice.outcome == "decline" and may_be_lifted(choice.code),
     )
 
 
@@ -61,7 +67,8 @@ def _facts(offer: OfferShown, words: Wording) -> list[str]:
         facts.append(_("until %(date)s") % {"date": words.date(offer.until_ms - 1)})
     if offer.member_price_fen:
         facts.append(_("pays %(money)s") % {"money": words.money(offer.member_price_fen)})
-    return facts
+    often = limit_text(offer, words)
+    return [*facts, often] if often else facts
 
 
 def _aside(choice: OfferChoice, words: Wording) -> str:
@@ -87,10 +94,9 @@ def picked_facts(desk: Desk, words: Wording) -> tuple[str, ...]:
     choice, _ = desk.choice, words.gettext
     if choice is None:
         return ()
-    pays = _("pays %(money)s") % {"money": words.money(choice.offer.member_price_fen)}
-    facts = [_("Quantity 1") + " · " + pays]
+    price_fen = choice.offer.member_price_fen * desk.quantity
+    facts = [_("pays %(money)s") % {"money": words.money(price_fen)}]
     if choice.offer.stock_left is not None:
-        facts.append(
-            _("%(n)s left afterwards") % {"n": words.number(max(0, choice.offer.stock_left - 1))}
-        )
+        left = max(0, choice.offer.stock_left - desk.quantity)
+        facts.append(_("%(n)s left afterwards") % {"n": words.number(left)})
     return tuple(facts)

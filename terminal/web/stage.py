@@ -15,13 +15,16 @@ from typing import Any, Final
 from ledger.errors import LogFault
 from screens.language import Language
 from screens.web import environment
-from terminal.answers import PositionView, TapAnswer
-from terminal.errors import NoCard, TerminalError
+from terminal.answers import PositionView
+from terminal.errors import TerminalError
+from terminal.receipts.printer import NO_PRINTER, PrintDesk
 from terminal.surface import TerminalSurface
 from terminal.web import counter
+from terminal.web.clerk import Clerk
 from terminal.web.corner import CloseDayJob, EnterJob
 from terminal.web.counter import CounterScene
-from terminal.web.desk import AcknowledgeJob, Books, Desk, DismissJob, Job, SyncJob, TapJob, VoidJob
+from terminal.web.desk import Desk
+from terminal.web.jobs import AcknowledgeJob, Books, Job
 from terminal.web.kiosk import KioskScene, KioskScreen, TileJob
 from terminal.web.ulid import new_ulid
 
@@ -30,7 +33,7 @@ REGIONS: Final[dict[str, tuple[str, ...]]] = {
     "counter": ("head", "bands", "member", "work", "side", "foot"),
 }
 _RECENT_FETCHED: Final = 40
-_ATTRIBUTES: Final = ("state", "mode", "large", "practice", "open")
+_ATTRIBUTES: Final = ("state", "mode", "large", "practice", "open", "printer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +70,27 @@ class Stage:
     """Follows one position for all its pages; lives on one event loop."""
 
     def __init__(
-        self, surface: TerminalSurface, position: str, monotonic_ms: Callable[[], int]
+        self,
+        surface: TerminalSurface,
+        position: str,
+        monotonic_ms: Callable[[], int],
+        printer: PrintDesk | None = None,
     ) -> None:
         """Begins with the view that holds now.
+
+        Args:
+            surface: the running terminal.
+            position: which of its positions.
+            monotonic_ms: a monotonic clock, milliseconds.
+            printer: the receipt printer, if this machine has one.
 
         Raises:
             PositionUnknown: no such position.
         """
         self._surface = surface
         self._monotonic_ms = monotonic_ms
+        self._printer = printer
+        self._clerk = Clerk(surface, position, printer)
         self._watchers: set[asyncio.Event] = set()
         self._refreshing = asyncio.Lock()
         self.position = position
@@ -114,7 +129,11 @@ class Stage:
             if self._kiosk is not None:
                 self._kiosk.observe(self.view, self._monotonic_ms())
             elif self._desk is not None:
-                self._desk.observe(self.view, await asyncio.to_thread(self._books))
+                wanted: Job | None = self._desk.observe(
+                    self.view, await asyncio.to_thread(self._books)
+                )
+                while wanted is not None:
+                    wanted = await asyncio.to_thread(self._clerk.serve, self._desk, wanted)
         self.wake()
 
     def draw(self, language: Language) -> Drawn:
@@ -170,17 +189,9 @@ class Stage:
         self.wake()
         if job is None:
             return
-        answer, problem = None, ""
-        try:
-            answer = await asyncio.to_thread(self._do, job)
-        except NoCard:
-            problem = "no_card"
-        except TerminalError:
-            # The service said no before anything was written; its log has the reason.
-            problem = "refused"
-        finally:
-            if self._desk is not None:
-                self._desk.finished(job, answer, problem)
+        following: Job | None = job
+        while following is not None:
+            following = await asyncio.to_thread(self._clerk.serve, self._desk, following)
         await self.refresh()
 
     def _serve_kiosk(self, kiosk: KioskScreen, job: EnterJob | CloseDayJob | TileJob) -> None:
@@ -197,26 +208,10 @@ class Stage:
             # Nothing was written; the corner stays where it was, and the closed state tells why.
             kiosk.corner.closed(None)
 
-    def _do(self, job: Job) -> TapAnswer | None:
-        if isinstance(job, TapJob):
-            return self._surface.tap(
-                self.position, job.offer, job.nonce, evidence=dict(job.evidence)
-            )
-        if isinstance(job, VoidJob):
-            return self._surface.void(
-                self.position, job.nonce, reason=job.reason, void_nonce=job.void_nonce
-            )
-        if isinstance(job, DismissJob):
-            self._surface.dismiss(self.position)
-        elif isinstance(job, AcknowledgeJob):
-            self._surface.acknowledge(self.position, job.nonce)
-        elif isinstance(job, SyncJob):
-            self._surface.sync_now()
-        return None
-
     def _books(self) -> Books:
         recent = self._surface.recent(self.position, _RECENT_FETCHED)
-        return Books(self._surface.totals(self.position), tuple(recent))
+        printer = self._printer.shown if self._printer is not None else NO_PRINTER
+        return Books(self._surface.totals(self.position), tuple(recent), printer)
 
 
 def _file(page: str, region: str) -> str:

@@ -12,6 +12,7 @@ from ledger.rules.messages import Audience, message
 from screens.language import Language
 from screens.language import Wording as Words
 from terminal.answers import LinkShown, OfferShown, PositionView, ReaderShown, Wording
+from terminal.receipts.printer import NO_PRINTER, PrinterShown
 
 #: States of a reader in which a card can be read.
 _READER_GOOD = frozenset({"ready", "card"})
@@ -175,14 +176,13 @@ def _offline_text(link: LinkShown, words: Words) -> str:
     return words.gettext("Offline service: cards work as usual") + " · " + waiting
 
 
-def lamps(view: PositionView, words: Words) -> tuple[Lamp, ...]:
+def lamps(view: PositionView, words: Words, printer: PrinterShown = NO_PRINTER) -> tuple[Lamp, ...]:
     """Reader, printer, clock, server: what a clerk must see at all times."""
     good = reader_good(view.reader)
     clock_good = view.closed_code != Code.T03
     return (
         Lamp(words.gettext("Reader"), _reader_word(view.reader, words), good),
-        # Slips are printed by the browser's own dialogue, so there is no printer to watch.
-        Lamp(words.gettext("Printer"), words.gettext("browser"), True),
+        Lamp(words.gettext("Printer"), _printer_word(printer, words), printer.state != "fault"),
         Lamp(
             words.gettext("Clock"),
             words.clock(view.now_ms) if clock_good else words.gettext("wrong"),
@@ -194,6 +194,15 @@ def lamps(view: PositionView, words: Words) -> tuple[Lamp, ...]:
             view.link.connected,
         ),
     )
+
+
+def _printer_word(printer: PrinterShown, words: Words) -> str:
+    if printer.state == "none":
+        # Slips are printed by the browser's own dialogue, so there is no printer to watch.
+        return words.gettext("browser")
+    if printer.state == "fault":
+        return words.gettext("check paper")
+    return words.gettext("printing") if printer.state == "printing" else words.gettext("ready")
 
 
 def _reader_word(reader: ReaderShown, words: Words) -> str:

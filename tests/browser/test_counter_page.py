@@ -97,6 +97,91 @@ def practice(page: Page, terminal: StandIn) -> None:
     keys("1", "Enter")(page, terminal)
 
 
+def panel(key: str, *more: str) -> Callable[[Page, StandIn], None]:
+    """A panel opened by its key, then keys."""
+
+    def bring(page: Page, terminal: StandIn) -> None:
+        page.keyboard.press(key)
+        page.wait_for_selector("[data-mode=panel] .panel")
+        for name in more:
+            page.keyboard.press(name)
+
+    return bring
+
+
+def collecting(*codes: str) -> Callable[[Page, StandIn], None]:
+    """A representative's card, an offer, then colleagues' cards."""
+
+    def bring(page: Page, terminal: StandIn) -> None:
+        terminal.insert(COUNTER, "good")
+        page.wait_for_selector("[data-mode=choosing] .offer")
+        page.keyboard.press("F4")
+        page.wait_for_selector("#collect-XC-L-009")
+        page.keyboard.press("1")
+        page.wait_for_selector(".tallies")
+        terminal.work.lay_down(COUNTER, *codes)
+
+    return bring
+
+
+def collected(page: Page, terminal: StandIn) -> None:
+    collecting("A00", "A00", "L01", "A00")(page, terminal)
+    page.wait_for_selector(".cards li:nth-child(4)")
+    page.keyboard.press("Enter")
+
+
+def account(page: Page, terminal: StandIn) -> None:
+    terminal.insert(COUNTER, "good")
+    page.wait_for_selector("[data-mode=choosing] .offer")
+    page.keyboard.press("F3")
+
+
+def override(page: Page, terminal: StandIn) -> None:
+    terminal.insert(COUNTER, "used")
+    page.click("#lift-XC-L-009")
+
+
+def on_shift(page: Page, terminal: StandIn) -> None:
+    terminal.change(COUNTER, shift=ShiftShown("S1", "W01", terminal.now_ms - 3_600_000))
+    page.wait_for_selector("#head .position:not(:empty)")
+
+
+def closing(page: Page, terminal: StandIn) -> None:
+    on_shift(page, terminal)
+    panel("F10")(page, terminal)
+    page.wait_for_selector("#count-XC-L-009")
+
+
+def shift_closed(page: Page, terminal: StandIn) -> None:
+    closing(page, terminal)
+    page.fill("#count-XC-L-009", "213")
+    page.select_option("#reason", "slip_missing")
+    page.click("#do-shift-close")
+
+
+def shelf_picked(page: Page, terminal: StandIn) -> None:
+    terminal.work.place_hold(COUNTER, "BJ-C-004", 3, label="某科技公司工会")
+    panel("F6")(page, terminal)
+    page.click("#shelf-XC-L-009")
+
+
+def shelf_form(page: Page, terminal: StandIn) -> None:
+    shelf_picked(page, terminal)
+    page.click("#do-shelf-hold")
+
+
+def paper_out(page: Page, terminal: StandIn) -> None:
+    terminal.work.printer_ok = False
+    panel("F10")(page, terminal)
+
+
+def two(page: Page, terminal: StandIn) -> None:
+    keys("1")(page, terminal)
+    page.click("#more")
+
+
+MANY = ("A00",) * 38 + ("L01", "C04")
+
 #: Name, how to get there, and a selector that shows that it is there.
 STATES: dict[str, tuple[Callable[[Page, StandIn], None], str]] = {
     "idle": (nothing, "[data-mode=idle] [data-field=idle]"),
@@ -117,6 +202,20 @@ STATES: dict[str, tuple[Callable[[Page, StandIn], None], str]] = {
     "recovered": (recovered, "[data-field=recorded]"),
     "busy-day": (busy_day, ".recent li:nth-child(3)"),
     "practice": (practice, ".band-practice"),
+    "two-units": (two, ".quantity #less:not([disabled])"),
+    "collect": (panel("F4"), ".panel-collect .none"),
+    "collect-list": (collecting(*MANY), ".cards li:nth-child(40)"),
+    "collect-done": (collected, "#do-print"),
+    "account": (account, ".account li"),
+    "find": (panel("/"), ".offer.found"),
+    "shelf": (shelf_picked, "#do-shelf-hold"),
+    "shelf-form": (shelf_form, "#units"),
+    "shift-opening": (panel("F10"), ".tests .good"),
+    "paper-out": (paper_out, ".tests .bad"),
+    "shift-closing": (closing, "#count-XC-L-009"),
+    "shift-closed": (shift_closed, ".sums"),
+    "override": (override, "#supervisor"),
+    "practice-question": (panel("F2"), "#do-confirm"),
 }
 
 

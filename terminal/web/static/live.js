@@ -18,9 +18,18 @@ function swap(id, html) {
   if (regions.get(id) === html) return;
   regions.set(id, html);
   const region = document.getElementById(id);
+  // What somebody is typing outlives a change elsewhere in its region.
+  const typedIn = new Map();
+  for (const each of region.querySelectorAll("form input, form select")) typedIn.set(each.id, each.value);
   const focused = region.contains(document.activeElement) ? document.activeElement : null;
   const typed = focused?.tagName === "INPUT" ? [focused.value, focused.selectionStart] : null;
   region.innerHTML = html;
+  for (const [name, value] of typedIn) {
+    const field = document.getElementById(name);
+    if (field && !field.value) field.value = value;
+  }
+  const wanted = region.querySelector("[data-focus]") ?? region.querySelector("form input");
+  if (wanted && !focused && document.activeElement === document.body) wanted.focus({ preventScroll: true });
   const again = focused?.id ? document.getElementById(focused.id) : null;
   if (!again) return;
   again.focus({ preventScroll: true });
@@ -110,7 +119,19 @@ function count() {
   }
 }
 
+function send(name) {
+  const form = document.querySelector(`[data-form="${name}"]`);
+  if (form) act(name, JSON.stringify(Object.fromEntries(new FormData(form))));
+}
+
+document.addEventListener("submit", (event) => {
+  event.preventDefault();
+  send(event.target.dataset.form);
+});
+
 document.addEventListener("click", (event) => {
+  const sends = event.target.closest("[data-send]");
+  if (sends) return void send(sends.dataset.send);
   const target = event.target.closest("[data-act]");
   if (!target) return;
   if (target.dataset.act === "print") window.print();
@@ -122,13 +143,29 @@ document.addEventListener("input", (event) => {
   if (event.target.id === "search") act("search", event.target.value);
 });
 
-const KEYS = new Set(["Enter", "Escape", "F8", "ArrowUp", "ArrowDown"]);
+const KEYS = new Set(["Enter", "Escape", "F2", "F3", "F4", "F6", "F8", "F10", "ArrowUp", "ArrowDown"]);
 document.addEventListener("keydown", (event) => {
   if (page.page !== "counter" || event.ctrlKey || event.altKey || event.metaKey) return;
   const field = event.target.tagName === "INPUT" ? event.target : null;
   const onButton = event.target.closest?.("button");
-  if (event.key === "F9") { event.preventDefault(); return void window.print(); }
-  if (event.key === "/" && !field) { event.preventDefault(); return void document.getElementById("search")?.focus(); }
+  if (event.key === "F9") {
+    event.preventDefault();
+    return void (page.printer === "here" ? act("key", "F9") : window.print());
+  }
+  if (event.key === "/" && !field) {
+    event.preventDefault();
+    const search = document.getElementById("search");
+    return void (search ? search.focus() : act("find"));
+  }
+  const form = event.target.closest?.("form") ?? document.querySelector("[data-form]");
+  if (event.key === "Enter" && form && !onButton) {
+    event.preventDefault();
+    if (event.repeat) return;
+    // Enter in a field goes on to the next one; from the last one it sends.
+    const fields = [...form.querySelectorAll("input, select")];
+    const next = fields.slice(fields.indexOf(event.target) + 1).find((one) => one.tagName === "INPUT");
+    return void (fields.includes(event.target) && next ? next.focus() : send(form.dataset.form));
+  }
   if (event.key === "Enter" && field?.id === "note") {
     event.preventDefault();
     return void act("attest", field.value);
@@ -136,7 +173,8 @@ document.addEventListener("keydown", (event) => {
   // Enter presses the button in focus, but on what is picked already it confirms.
   if (event.key === "Enter" && onButton && onButton.getAttribute("aria-pressed") !== "true") return;
   if (field && event.key === "Escape") { field.value = ""; field.blur(); }
-  if (!KEYS.has(event.key) && (field || !/^[1-9]$/.test(event.key))) return;
+  if (event.target.tagName === "SELECT" && event.key.startsWith("Arrow")) return;
+  if (!KEYS.has(event.key) && (field || !/^[1-9+=-]$/.test(event.key))) return;
   if (event.repeat && event.key === "Enter") return;
   event.preventDefault();
   act("key", event.key);

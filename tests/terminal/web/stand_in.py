@@ -36,6 +36,7 @@ from terminal.answers import (
 )
 from terminal.errors import NoCard, PositionUnknown
 from terminal.wording import nothing_recorded, recorded_at, voided, wording_of
+from tests.terminal.web.work_stand_in import WorkStandIn
 
 #: Friday 2014-05-30 10:00 in Shanghai.
 TEN_O_CLOCK_MS = 1_401_415_200_000
@@ -128,6 +129,7 @@ class StandIn:
         self._callbacks: list[Callable[[str], None]] = []
         self._answers: dict[str, TapAnswer] = {}
         self._size = 2
+        self.work = WorkStandIn(self)
         self.hold = threading.Event()
         self.hold.set()
         self.places = {
@@ -294,9 +296,11 @@ class StandIn:
             raise NoCard("no card; nothing was recorded")
         chosen = next(one for one in OFFERS if one.id == offer)
         code = self._code(place, chosen)
+        if supervisor and code == "L02":
+            code = "A02" if supervisor_pin == STAFF_PIN else "T05"
         if place.card == "check" and not evidence:
             code = "M03"
-        answer = self._make(position, nonce, code, chosen)
+        answer = self._make(position, nonce, code, chosen, quantity)
         self._answer(position, answer)
         return answer
 
@@ -418,6 +422,8 @@ class StandIn:
             return "O03"
         if offer.id in place.had:
             return "L01"
+        if place.card == "used":
+            return "L02"
         return "A00" if place.view.link.connected else "A01"
 
     def _choices(self, place: Place) -> list[OfferChoice]:
@@ -439,7 +445,9 @@ class StandIn:
             )
         return sorted(found, key=lambda one: not one.key)
 
-    def _make(self, position: str, nonce: str, code: str, offer: OfferShown | None) -> TapAnswer:
+    def _make(
+        self, position: str, nonce: str, code: str, offer: OfferShown | None, quantity: int = 1
+    ) -> TapAnswer:
         approved = code[0] == "A"
         connected = self.places[position].view.link.connected
         if code == "A00" and not connected:
@@ -474,7 +482,7 @@ class StandIn:
                     offer.title,
                     offer.title_en,
                     self.now_ms,
-                    1,
+                    quantity,
                     reversed=False,
                     confirmed=connected,
                     voidable_ms=voidable,

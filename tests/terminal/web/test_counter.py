@@ -9,7 +9,8 @@ from screens.language import Language
 from terminal.answers import CardShown, Phase, ShiftShown
 from terminal.web import counter
 from terminal.web.counter import CounterScene
-from terminal.web.desk import Books, Desk, SyncJob, TapJob, VoidJob
+from terminal.web.desk import Desk
+from terminal.web.jobs import Books, SyncJob, TapJob, VoidJob
 from tests.terminal.web.stand_in import COUNTER, MINUTE_MS, PACK, RECEIPT, StandIn
 
 ZH, EN = Language.ZH, Language.EN
@@ -51,9 +52,9 @@ def test_offers_that_can_be_taken_come_first_with_keys(seen: Seen) -> None:
     seen.terminal.insert(COUNTER, "good")
     scene = seen.scene()
     assert [row.key for row in scene.rows] == ["1", "2", "3", "", ""]
-    assert scene.rows[0].facts == "区级 · 至 6月20日"
+    assert scene.rows[0].facts == "区级 · 至 6月20日 · 每人限 1 次"
     assert scene.rows[0].aside == "余 214"
-    assert scene.rows[1].facts == "市级 · 至 12月31日 · 需付 10 元"
+    assert scene.rows[1].facts == "市级 · 至 12月31日 · 需付 10 元 · 每人每月限 1 次"
 
 
 def test_what_cannot_be_taken_says_why_and_when(seen: Seen) -> None:
@@ -72,7 +73,9 @@ def test_the_confirm_column_tells_quantity_money_and_what_is_left(seen: Seen) ->
     scene = seen.scene()
     assert scene.picked is not None
     assert scene.picked.title == "端午优惠券套包（名优企业）"
-    assert scene.picked_facts == ("数量 1 · 需付 0 元", "发放后余 213")
+    assert scene.picked_facts == ("需付 0 元", "发放后余 213")
+    seen.desk.key("+")
+    assert seen.scene().picked_facts == ("需付 0 元", "发放后余 212")
 
 
 def test_the_member_column_says_what_was_had_but_not_who(seen: Seen) -> None:
@@ -213,7 +216,8 @@ def test_the_language_switch_changes_all_words(seen: Seen) -> None:
 
 
 def test_hints_name_only_keys_that_mean_something(seen: Seen) -> None:
-    assert seen.scene().hints == ()
+    assert set(dict(seen.scene().hints)) == {"/", "F4", "F6", "F10"}
+    assert "F8" not in dict(seen.scene().hints)
     assert "F8" in dict(seen.give().hints)
     assert dict(seen.scene().hints)["Enter"] == "下一位"
 

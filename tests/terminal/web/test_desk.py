@@ -7,13 +7,12 @@ from itertools import count
 import pytest
 
 from terminal.answers import Phase, TapAnswer
-from terminal.web.desk import (
+from terminal.web.desk import Desk, Mode
+from terminal.web.jobs import (
     AcknowledgeJob,
     Books,
-    Desk,
     DismissJob,
     Job,
-    Mode,
     SyncJob,
     TapJob,
     VoidJob,
