@@ -17,7 +17,14 @@ import msgspec
 from firmware_profiles.errors import ProfileInvalid, ProfileTie
 from firmware_profiles.levels import ExchangeLevels, parse_levels
 from firmware_profiles.match import Match, best, rank
-from firmware_profiles.model import Exchange, MatchRule, ReaderProfile, Sighting, version_number
+from firmware_profiles.model import (
+    Exchange,
+    Firmware,
+    MatchRule,
+    ReaderProfile,
+    Sighting,
+    version_number,
+)
 
 _HEX4 = re.compile(r"[0-9A-F]{4}")
 _LEVELS_FILE = "exchange-levels.json"
@@ -122,12 +129,26 @@ def _faults(profile: ReaderProfile, file_name: str) -> Iterator[str]:
     commands = {"firmware.query": profile.firmware.query}
     for signal in ("approve", "decline", "busy", "silence"):
         commands[f"feedback.{signal}"] = getattr(profile.feedback, signal)
+    for what in ("start", "stop"):
+        commands[f"polling.{what}"] = getattr(profile.polling, what)
     for what, command in commands.items():
         if command and not _COMMAND.fullmatch(command):
             yield f"{what} is no command of 4 to 64 bytes in capital hexadecimal digits"
-    for bad in profile.firmware.known_bad:
-        if not _is_version(bad.below) or not bad.issue:
+    yield from _version_faults(profile.firmware)
+
+
+def _version_faults(firmware: Firmware) -> Iterator[str]:
+    for bad in firmware.known_bad:
+        if (
+            not _is_version(bad.below)
+            or not bad.issue
+            or (bad.since and not _is_version(bad.since))
+        ):
             yield "firmware.known_bad needs a version such as 2.06 and the issue that tells why"
+    if firmware.minimum and not _is_version(firmware.minimum):
+        yield "firmware.minimum is no version such as 2.06"
+    elif firmware.minimum and not firmware.known_bad:
+        yield "firmware.known_bad is empty; say what is wrong below firmware.minimum"
 
 
 def _rule_faults(rule: MatchRule) -> Iterator[str]:

@@ -12,7 +12,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from firmware_profiles.model import Exchange, MatchRule, ReaderProfile, Sighting, version_number
+from firmware_profiles.model import (
+    Exchange,
+    MatchRule,
+    ReaderProfile,
+    Sighting,
+    version_number,
+    version_text,
+)
 
 USB_ID: Final = 1_000
 FIRMWARE: Final = 400
@@ -99,5 +106,5 @@ def _criteria(rule: MatchRule, seen: Sighting) -> Iterable[tuple[bool, bool, boo
     if rule.device_version is not None and version is not None:
         low, high = map(version_number, rule.device_version)
         fits = low <= version <= high
-    says = f"device version {(version or 0) >> 8:x}.{(version or 0) & 0xFF:02x}"
+    says = f"device version {version_text(version or 0)}"
     yield rule.device_version is not None, version is not None, fits, DEVICE_VERSION, says

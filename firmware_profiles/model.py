@@ -102,6 +102,7 @@ class Timing(_Part, frozen=True, kw_only=True):
     connect_ms: int = 0
     slot_status_ms: int = 0
     answer_ms: int = 0
+    removal_ms: int = 0
 
 
 class Escape(_Part, frozen=True, kw_only=True):
@@ -110,10 +111,15 @@ class Escape(_Part, frozen=True, kw_only=True):
     Attributes:
         without_driver_option: the driver lets them through unasked.
         via_transmit: pseudo-APDUs go through SCardTransmit while a card is present.
+        linux, macos, windows: number that SCARD_CTL_CODE is made of where the driver itself tells
+            none (libccid on the first two, the system's own driver on the last).
     """
 
     without_driver_option: bool = False
     via_transmit: bool = False
+    linux: int = 1
+    macos: int = 1
+    windows: int = 3500
 
 
 class KnownBad(_Part, frozen=True, kw_only=True):
@@ -121,10 +127,12 @@ class KnownBad(_Part, frozen=True, kw_only=True):
 
     Attributes:
         below: versions lower than this are affected, as ``"2.06"``.
+        since: but none lower than this; empty: all of them.
         issue: where that is written.
     """
 
     below: str
+    since: str = ""
     issue: str
 
 
@@ -134,11 +142,13 @@ class Firmware(_Part, frozen=True, kw_only=True):
     Attributes:
         query: command as hexadecimal digits, empty if there is none.
         parse: regular expression over the answer read as Latin-1.
+        minimum: the lowest device version that drivers accept, as ``"2.06"``; empty: any.
         known_bad: version ranges with faults.
     """
 
     query: str = ""
     parse: str = ""
+    minimum: str = ""
     known_bad: tuple[KnownBad, ...] = ()
 
 
@@ -153,6 +163,20 @@ class Feedback(_Part, frozen=True, kw_only=True):
     decline: str = ""
     busy: str = ""
     silence: str = ""
+
+
+class Polling(_Part, frozen=True, kw_only=True):
+    """How the reader itself looks for cards.
+
+    Attributes:
+        start: command that lets it look by itself, as hexadecimal digits; empty: not known.
+        stop: command that makes it stop.
+        interval_ms: how often it looks, 0 if not known.
+    """
+
+    start: str = ""
+    stop: str = ""
+    interval_ms: int = 0
 
 
 class Evidence(_Part, frozen=True, kw_only=True):
@@ -188,6 +212,7 @@ class ReaderProfile(_Part, frozen=True, kw_only=True):
     escape: Escape = Escape()
     firmware: Firmware = Firmware()
     feedback: Feedback = Feedback()
+    polling: Polling = Polling()
     quirks: tuple[Quirk, ...] = ()
     notes: tuple[str, ...] = ()
     evidence: tuple[Evidence, ...]
@@ -196,6 +221,16 @@ class ReaderProfile(_Part, frozen=True, kw_only=True):
     def generic(self) -> bool:
         """Whether it stands for all readers of one exchange level."""
         return self.match.exchange is not None
+
+    def fault_of(self, device_version: int | None) -> KnownBad | None:
+        """The known fault of a device version, or ``None``; what is not known has none."""
+        if device_version is None:
+            return None
+        for one in self.firmware.known_bad:
+            since = version_number(one.since) if one.since else 0
+            if since <= device_version < version_number(one.below):
+                return one
+        return None
 
 
 class Sighting(_Part, frozen=True, kw_only=True):
@@ -218,6 +253,11 @@ class Sighting(_Part, frozen=True, kw_only=True):
     device_version: int | None = None
     firmware: str = ""
     exchange: Exchange | None = None
+
+
+def version_text(number: int) -> str:
+    """The opposite of ``version_number``: 0x0207 is ``"2.07"``."""
+    return f"{number >> 8:x}.{number & 0xFF:02x}"
 
 
 def version_number(text: str) -> int:

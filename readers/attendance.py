@@ -19,6 +19,7 @@ from readers.errors import (
     CardError,
     CardMute,
     CardRemoved,
+    EscapeOff,
     ReaderBusy,
     ReaderError,
     ReaderFault,
@@ -149,6 +150,19 @@ class _Watched:
         except ReaderError as error:
             self.error = error
             raise
+
+    def escape(self, command: bytes) -> bytes:
+        """Sends a command to the reader itself, where its driver can; see ``readers.feedback``.
+
+        Raises:
+            EscapeOff: there is no way.
+            ReaderError: the reader cannot be asked.
+        """
+        escape = getattr(self._card, "escape", None)
+        if escape is None:
+            raise EscapeOff("this driver sends no commands to the reader itself")
+        answer: bytes = escape(command)
+        return answer
 
 
 @dataclass(frozen=True, slots=True)

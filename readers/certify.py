@@ -16,7 +16,7 @@ from enum import StrEnum, unique
 from typing import Any, Final, Protocol
 
 from firmware_profiles.match import Match
-from firmware_profiles.model import Sighting, version_number
+from firmware_profiles.model import Sighting, version_text
 from readers import certify_measure as measure
 from readers.cards.scheme import CardScheme, SchemeContext
 from readers.certify_events import CardEvents
@@ -284,19 +284,16 @@ class Course:
 def facts_of(name: str, driver: str, seen: Sighting, match: Match) -> ReaderFacts:
     """What the report says of the reader, from what it shows of itself and its profile."""
     version = seen.device_version
-    known_bad = ""
-    if version is not None:
-        faults = match.profile.firmware.known_bad
-        known_bad = next((one.issue for one in faults if version < version_number(one.below)), "")
+    fault = match.profile.fault_of(version)
     return ReaderFacts(
         name=name,
         driver=driver,
         profile=match.profile.id,
         model=match.profile.title,
         usb="" if seen.vid is None or seen.pid is None else f"{seen.vid:04X}:{seen.pid:04X}",
-        device_version="" if version is None else f"{version >> 8:x}.{version & 0xFF:02x}",
+        device_version="" if version is None else version_text(version),
         firmware=seen.firmware,
-        known_bad=known_bad,
+        known_bad=fault.issue if fault else "",
     )
 
 

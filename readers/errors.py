@@ -2,8 +2,10 @@
 
 ReaderError
 ├── ServiceMissing          pcscd or another system service does not run; retry may help
+│   └── ServiceRefuses      it runs, and polkit or its owner refuses this user
 ├── ReaderMissing           no reader matches
 ├── ReaderBusy              another program holds the reader
+├── EscapeOff               the driver lets no commands through to the reader itself
 ├── ReaderFault             the reader answers, but wrongly
 └── CardError               about one card; a tap becomes the code in brackets
     ├── CardRemoved         the card left the field during an exchange (C01)
@@ -26,12 +28,20 @@ class ServiceMissing(ReaderError):
     """A system service that the driver needs does not run."""
 
 
+class ServiceRefuses(ServiceMissing):
+    """The service runs and refuses this user."""
+
+
 class ReaderMissing(ReaderError):
     """No reader matches."""
 
 
 class ReaderBusy(ReaderError):
     """Another program holds the reader."""
+
+
+class EscapeOff(ReaderError):
+    """The driver lets no commands through to the reader itself; its option is off."""
 
 
 class ReaderFault(ReaderError):

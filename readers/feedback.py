@@ -1,14 +1,15 @@
 """Light and sound on the reader itself, where its profile says how.
 
-Commands go through ``transmit`` while a card is present: no privilege and no driver option is
-needed for that. A reader without a profile of its own, or without feedback in it, stays silent;
-the page is what people look at.
+Pseudo-APDUs go through ``transmit`` while a card is present: no privilege and no driver option is
+needed for that. Other commands go by the driver's escape, where it offers one. A reader without a
+profile of its own, or without feedback in it, stays silent; the page is what people look at.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from enum import StrEnum, unique
+from typing import Final
 
 from firmware_profiles.catalogue import Catalogue
 from firmware_profiles.match import NAME
@@ -16,6 +17,9 @@ from firmware_profiles.model import ReaderProfile, Sighting
 from readers.apdu import StatusWord
 from readers.connection import CardConnection, Interface
 from readers.errors import ReaderError
+
+#: Class byte that PC/SC keeps for commands to the reader (part 3, 3.2.2.1).
+PSEUDO_APDU: Final = 0xFF
 
 
 @unique
@@ -53,6 +57,9 @@ class ReaderFeedback:
         if command is None or connection.interface is not Interface.CONTACTLESS:
             return False  # in a contact slot the command would reach the card
         try:
+            if command[0] != PSEUDO_APDU:
+                escape = getattr(connection, "escape", None)
+                return escape is not None and bool(escape(command))
             _, sw = connection.transmit(command)
         except ReaderError:
             return False
@@ -64,10 +71,13 @@ class ReaderFeedback:
         if reader not in self._profiles:
             self._profiles[reader] = self._profile_of(reader)
         profile = self._profiles[reader]
-        if profile is None or not profile.escape.via_transmit:
+        if profile is None:
             return None
         digits: str = getattr(profile.feedback, signal.value)
-        return bytes.fromhex(digits) if digits else None
+        command = bytes.fromhex(digits)
+        if not command or (command[0] == PSEUDO_APDU and not profile.escape.via_transmit):
+            return None
+        return command
 
     def _profile_of(self, reader: str) -> ReaderProfile | None:
         try:

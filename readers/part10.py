@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 from firmware_profiles.model import Exchange, Sighting
@@ -15,6 +17,27 @@ PROPERTY_APDU_BYTES: Final = 0x0A
 PROPERTY_VENDOR: Final = 0x0B
 PROPERTY_PRODUCT: Final = 0x0C
 _EXTENDED_BYTES: Final = 0x10000
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a reader and its driver tell without a card.
+
+    Attributes:
+        sighting: ready to be matched with a profile.
+        features: the driver's features and the control code of each.
+    """
+
+    sighting: Sighting
+    features: Mapping[int, int] = field(default_factory=dict)
+
+    @property
+    def escape(self) -> int | None:
+        """Control code for commands to the reader itself; ``None`` where the driver offers none.
+
+        libccid offers it exactly when it would let them through (``ifdDriverOptions``).
+        """
+        return self.features.get(FEATURE_CCID_ESCAPE)
 
 
 def parse_features(answer: bytes) -> dict[int, int]:

@@ -28,6 +28,7 @@ from readers.errors import (
 from readers.identity import SlotRole, parse_reader_name
 from readers.pcsc_codes import NO_READERS, check
 from readers.pcsc_context import SERVICE_TIMEOUT_MS, Contexts, ServiceContext
+from readers.pcsc_escape import features_of, send_escape
 from readers.pcsc_slot import PcscSlot
 from readers.supervision import Backoff, CardListener, NowMs, ReaderHealth, ReaderMachine
 
@@ -63,14 +64,34 @@ def reader_names() -> list[str]:
 
 
 def look_at(name: str) -> Sighting:
-    """What a reader tells of itself, without touching a card.
+    """What a reader tells of itself, without touching a card; raises as ``ask`` does."""
+    return ask(name).sighting
+
+
+def ask(name: str) -> part10.Told:
+    """What a reader and its driver tell, without touching a card.
 
     Raises:
         ServiceMissing, ReaderMissing, ReaderBusy, ReaderFault: it cannot be asked.
         ProtocolViolation: it answers nonsense.
     """
-    seen: Sighting = _briefly(lambda context: _look(context, name))
-    return seen
+    told: part10.Told = _briefly(lambda context: _directly(context, name, _tell))
+    return told
+
+
+def escape(name: str, command: bytes) -> bytes:
+    """Sends a command to the reader itself, whatever lies on it, if its driver offers that.
+
+    Raises:
+        EscapeOff: the driver offers no way.
+        ServiceMissing, ReaderMissing, ReaderBusy, ReaderFault: it cannot be asked.
+    """
+    answer: bytes = _briefly(
+        lambda context: _directly(
+            context, name, lambda reader, _: send_escape(_scard(), reader, command)
+        )
+    )
+    return answer
 
 
 def open_slot(name: str, apdu_timeout_ms: int, *, exclusive: bool = False) -> PcscSlot:
@@ -90,25 +111,28 @@ def _briefly(ask: Callable[[Any], Any]) -> Any:
         context.close()
 
 
-def _look(context: Any, name: str) -> Sighting:
+def _directly(context: Any, name: str, ask_reader: Callable[[Any, str], Any]) -> Any:
     scard = _scard()
     code, reader, _ = scard.SCardConnect(
         context, name, scard.SCARD_SHARE_DIRECT, scard.SCARD_PROTOCOL_UNDEFINED
     )
     check(code)
     try:
-        code, version = scard.SCardGetAttrib(reader, scard.SCARD_ATTR_VENDOR_IFD_VERSION)
-        version = bytes(version) if code == 0 else b""
-        properties = b""
-        code, answer = scard.SCardControl(reader, scard.SCARD_CTL_CODE(3400), [])
-        features = part10.parse_features(bytes(answer)) if code == 0 else {}
-        if part10.FEATURE_TLV_PROPERTIES in features:
-            ask = features[part10.FEATURE_TLV_PROPERTIES]
-            code, answer = scard.SCardControl(reader, ask, [])
-            properties = bytes(answer) if code == 0 else b""
+        return ask_reader(reader, name)
     finally:
         scard.SCardDisconnect(reader, scard.SCARD_LEAVE_CARD)
-    return part10.sighting(name, version, properties)
+
+
+def _tell(reader: Any, name: str) -> part10.Told:
+    scard = _scard()
+    code, version = scard.SCardGetAttrib(reader, scard.SCARD_ATTR_VENDOR_IFD_VERSION)
+    version = bytes(version) if code == 0 else b""
+    properties = b""
+    features = features_of(scard, reader)
+    if part10.FEATURE_TLV_PROPERTIES in features:
+        code, answer = scard.SCardControl(reader, features[part10.FEATURE_TLV_PROPERTIES], [])
+        properties = bytes(answer) if code == 0 else b""
+    return part10.Told(part10.sighting(name, version, properties), features)
 
 
 class PcscReaders:

@@ -13,6 +13,7 @@ from readers.errors import (
     ReaderFault,
     ReaderMissing,
     ServiceMissing,
+    ServiceRefuses,
 )
 
 CANCELLED: Final = 0x80100002
@@ -30,7 +31,7 @@ _ERRORS: Final[dict[int, tuple[type[ReaderError], str]]] = {
     0x8010001E: (ServiceMissing, _WENT_AWAY),
     0x80100013: (ServiceMissing, _WENT_AWAY),
     0x80100003: (ServiceMissing, _WENT_AWAY),
-    0x8010006A: (ServiceMissing, "the card service refuses this user; allow it in polkit"),
+    0x8010006A: (ServiceRefuses, "the card service refuses this user; allow it in polkit"),
     0x80100009: (ReaderMissing, "the reader is not plugged in"),
     0x80100017: (ReaderMissing, "the reader is not plugged in"),
     0x8010002E: (ReaderMissing, "no reader is plugged in"),

@@ -20,6 +20,7 @@ from readers.errors import (
 from readers.identity import interface_of
 from readers.pcsc_codes import BUSY, TORN, check
 from readers.pcsc_context import SERVICE_TIMEOUT_MS, Contexts, ServiceContext
+from readers.pcsc_escape import send_escape
 
 TRANSACTION_TIMEOUT_MS: Final = 1_000
 
@@ -163,6 +164,20 @@ class PcscCard:
         if not answer:  # pcscd reports a card torn off during the exchange as success
             raise CardRemoved(TORN)
         return split_response(bytes(answer))
+
+    def escape(self, command: bytes) -> bytes:
+        """A command to the reader itself, not the card; see ``readers.pcsc_escape``.
+
+        Raises:
+            EscapeOff: the driver offers no way.
+            ReaderError: the reader cannot be asked.
+        """
+        try:
+            return self._context.exchange(
+                send_escape, self._scard, self._card, command, limit_ms=SERVICE_TIMEOUT_MS
+            )
+        except TimeoutError as error:
+            raise ReaderFault("the reader does not answer a command to itself") from error
 
     def bare(self, command: bytes) -> Callable[[], Any]:
         """The same exchange by the library alone, without limit or errors; to measure against."""

@@ -11,7 +11,6 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -21,14 +20,17 @@ from ledger.log.checkpoint import open_checkpoint
 from ledger.log.note import Ed25519Verifier
 from ledger.log.reading import LogReader
 from ledger.rules.offer import BrokenOffer
-from readers.errors import ReaderError
 from sync.errors import SyncError
 from sync.protocol import TIME_HEADER, TUF_PATH
 from sync.snapshot import SnapshotStore
 from sync.state import SyncState
 from sync.transport import HttpTransport, Request, Transport
 from terminal.clock import CLOCK_BEHIND_MAX_MS, Clock, moment
+from terminal.doctor_readers import Surroundings, examine_readers
 from terminal.errors import TerminalError
+from terminal.findings import Finding
+from terminal.findings import bad as _bad
+from terminal.findings import good as _good
 from terminal.home import Enrolment, Home
 from terminal.install import CA_KEYS, catalogue_of, named
 from terminal.journal import Journal
@@ -44,31 +46,13 @@ OWN_PACKAGES: Final = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One check.
-
-    Attributes:
-        check: stable name for programs.
-        ok: whether all is well.
-        detail_zh: what was found, Chinese.
-        detail_en: what was found, English.
-        remedy: one command or act that mends it, empty if all is well.
-    """
-
-    check: str
-    ok: bool
-    detail_zh: str
-    detail_en: str
-    remedy: str = ""
-
-
 def examine(
     path: Path,
     clock: Clock,
     *,
     transport: Transport | None = None,
     reader_names: Callable[[], Sequence[str]] | None = None,
+    surroundings: Surroundings | None = None,
 ) -> list[Finding]:
     """Checks a terminal.
 
@@ -76,8 +60,11 @@ def examine(
         path: its home.
         clock: the machine's clock, or the demo's.
         transport: the way to the server instead of the one in ``terminal.toml``.
-        reader_names: lists the readers instead of pcscd.
+        reader_names: lists the readers instead of pcscd, which is then asked nothing at all.
+        surroundings: the card service, the readers and the kernel instead of this machine's.
     """
+    if surroundings is None:
+        surroundings = Surroundings() if reader_names is None else Surroundings(reader_names, None)
     findings = [_packages(), _fonts()]
     try:
         home = Home.open(path)
@@ -88,6 +75,7 @@ def examine(
         return [
             *findings,
             _bad("home", "终端目录不可用", str(error), found[1] if found else remedy),
+            *examine_readers((), surroundings),
         ]
     findings.append(_good("home", f"终端目录 {path}", f"home {path}"))
     findings += _keys_and_ledger(home, enrolment)
@@ -95,16 +83,8 @@ def examine(
     findings += _clock(home, clock)
     findings += _snapshot(home, clock)
     findings += _server(home, clock, transport)
-    findings += _readers(home, reader_names)
+    findings += examine_readers(home.config.positions, surroundings)
     return findings
-
-
-def _good(check: str, zh: str, en: str) -> Finding:
-    return Finding(check, True, zh, en)
-
-
-def _bad(check: str, zh: str, en: str, remedy: str) -> Finding:
-    return Finding(check, False, f"{zh}：{en}", en, remedy)
 
 
 def _packages() -> Finding:
@@ -289,32 +269,3 @@ def _server(home: Home, clock: Clock, transport: Transport | None) -> Iterator[F
             "sudo timedatectl set-ntp true",
         )
     yield _good("server", "服务器可达", "the server answers")
-
-
-def _readers(home: Home, reader_names: Callable[[], Sequence[str]] | None) -> Iterator[Finding]:
-    try:
-        if reader_names is None:
-            from readers.pcsc import reader_names as listed
-
-            reader_names = listed
-        names = reader_names()
-    except ReaderError as error:
-        yield _bad(
-            "pcscd", "读卡服务未运行", str(error), "sudo systemctl enable --now pcscd.socket"
-        )
-        return
-    for position in home.config.positions:
-        found = [name for name in names if re.search(position.reader, name)]
-        if not found:
-            yield _bad(
-                f"reader.{position.id}",
-                f"{position.id} 没有读卡器",
-                f"no reader matches {position.reader!r}; connected: {', '.join(names) or 'none'}",
-                "plug the reader in, or change `reader` in terminal.toml",
-            )
-        else:
-            yield _good(
-                f"reader.{position.id}",
-                f"{position.id} 读卡器 {found[0]}",
-                f"{position.id} reads with {found[0]}",
-            )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from importlib.resources import files
 from pathlib import Path
 
 import msgspec
@@ -16,6 +17,7 @@ from firmware_profiles.match import rank
 from firmware_profiles.model import (
     Driver,
     Exchange,
+    KnownBad,
     ReaderProfile,
     Role,
     Sighting,
@@ -210,3 +212,29 @@ def test_versions_are_binary_coded_decimal() -> None:
     for wrong in ("2", "2.7", "a.00", "100.00", ""):
         with pytest.raises(ValueError, match="no version"):
             version_number(wrong)
+
+
+def test_a_known_fault_has_its_range() -> None:
+    profile = _profile(vid="0001", pid="0002")
+    bad = msgspec.convert({"since": "1.05", "below": "1.12", "issue": "here"}, KnownBad)
+    firmware = msgspec.structs.replace(profile.firmware, known_bad=(bad,))
+    profile = msgspec.structs.replace(profile, firmware=firmware)
+    versions = [None, 0x0104, 0x0105, 0x0111, 0x0112]
+    assert [profile.fault_of(one) for one in versions] == [None, None, bad, bad, None]
+    acr122u = CATALOGUE.profiles["acs-acr122u"]
+    assert acr122u.firmware.minimum == "2.06"
+    assert acr122u.fault_of(0x0205) is acr122u.firmware.known_bad[0]
+
+
+@pytest.mark.parametrize(
+    ("part", "says"),
+    [
+        ('[firmware]\nminimum = "2"\n', "firmware.minimum is no version"),
+        ('[firmware]\nminimum = "2.06"\n', "firmware.known_bad is empty"),
+        ('[polling]\nstop = "FF"\n', "polling.stop is no command"),
+    ],
+)
+def test_firmware_and_polling_are_linted(part: str, says: str) -> None:
+    text = (files("firmware_profiles") / "data" / "acs-acr1281.toml").read_text("utf-8")
+    with pytest.raises(ProfileInvalid, match=says):
+        parse(text.replace("[[evidence]]", f"{part}[[evidence]]", 1), "acs-acr1281.toml")

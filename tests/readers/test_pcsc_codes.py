@@ -11,6 +11,7 @@ from readers.errors import (
     ReaderFault,
     ReaderMissing,
     ServiceMissing,
+    ServiceRefuses,
 )
 from readers.pcsc_codes import check
 
@@ -20,7 +21,7 @@ from readers.pcsc_codes import check
     [
         (0x8010001D, ServiceMissing),
         (0x80100013, ServiceMissing),
-        (0x8010006A, ServiceMissing),
+        (0x8010006A, ServiceRefuses),
         (0x80100009, ReaderMissing),
         (0x8010000B, ReaderBusy),
         (0x80100069, CardRemoved),

@@ -6,14 +6,19 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from firmware_profiles.model import Sighting
 from keys.passphrase import Argon2Cost, PassphraseKeyStore
-from readers.errors import ServiceMissing
-from terminal import doctor
+from readers.errors import ReaderBusy, ReaderFault, ServiceMissing, ServiceRefuses
+from readers.part10 import Told
+from terminal import doctor, doctor_readers
 from terminal.clock import TimeFloor
-from terminal.doctor import Finding, examine
+from terminal.doctor import examine
+from terminal.doctor_readers import Surroundings
 from terminal.enrolment import enrol
+from terminal.findings import Finding
 from terminal.home import Home
 from terminal.journal import Journal
 from tests.terminal.clocks import HandClock
@@ -81,7 +86,8 @@ def _only(found: dict[str, Finding], check: str, remedy: str) -> None:
 
 
 def test_no_home_and_open_permissions(patient: Patient, tmp_path: Path) -> None:
-    found = {one.check: one for one in examine(tmp_path / "none", patient.clock)}
+    none = examine(tmp_path / "none", patient.clock, reader_names=lambda: READERS)
+    found = {one.check: one for one in none}
     assert "redcard init" in found["home"].remedy
     patient.home.path.chmod(0o755)
     try:
@@ -136,6 +142,85 @@ def test_no_pcscd_and_a_reader_that_is_missing(patient: Patient) -> None:
 
     _only(patient.examine(missing), "pcscd", "pcscd.socket")
     _only(patient.examine(lambda: READERS[:1]), "reader.counter", "plug the reader in")
+
+
+def _surroundings(told: Told | Exception, modules: str = "") -> Surroundings:
+    """A machine on which every reader tells the same."""
+
+    names = READERS
+    if isinstance(told, Told):
+        names = [f"{name} {told.sighting.name}" for name in READERS]
+
+    def ask(name: str) -> Told:
+        if isinstance(told, Exception):
+            raise told
+        return Told(msgspec.structs.replace(told.sighting, name=name), told.features)
+
+    return Surroundings(lambda: names, ask, lambda: frozenset(modules.split()))
+
+
+ACR122U = Sighting(name="ACS ACR122U", vid=0x072F, pid=0x2200, device_version=0x0205)
+ACR1252 = Sighting(name="ACR1252 Reader", vid=0x072F, pid=0x223E, device_version=0x0100)
+WELL = Told(Sighting(name="ACS ACR122U", vid=0x072F, pid=0x2200, device_version=0x0207))
+
+
+@pytest.mark.parametrize(
+    ("surroundings", "check", "remedy"),
+    [
+        (_surroundings(WELL, "usbcore pn533_usb"), "pn533", "modprobe -r pn533_usb"),
+        (_surroundings(ReaderBusy("held")), "exclusive", "close it"),
+        (_surroundings(Told(ACR122U)), "firmware", "to 2.06 or later"),
+        (_surroundings(Told(ACR1252)), "escape", "ifdDriverOptions"),
+        (_surroundings(ReaderFault("it failed")), "reader", "plug it in"),
+    ],
+)
+def test_what_is_wrong_with_readers(
+    patient: Patient, surroundings: Surroundings, check: str, remedy: str
+) -> None:
+    found = examine(
+        patient.home.path,
+        patient.clock,
+        transport=patient.federation.transport,
+        surroundings=surroundings,
+    )
+    faults = {one.check: one for one in found if not one.ok}
+    assert set(faults) == {check}
+    assert remedy in faults[check].remedy
+    assert "\n" not in faults[check].remedy
+
+
+def test_readers_without_a_fault(patient: Patient) -> None:
+    open_way = Told(ACR1252, {0x13: 3_225_551_361})  # the driver offers its escape
+    for told in (WELL, open_way):
+        found = examine(
+            patient.home.path,
+            patient.clock,
+            transport=patient.federation.transport,
+            surroundings=_surroundings(told, "usbcore"),
+        )
+        assert all(one.ok for one in found), found
+
+
+def test_polkit_refuses_also_where_there_is_no_home(patient: Patient, tmp_path: Path) -> None:
+    def refused() -> list[str]:
+        raise ServiceRefuses("the card service refuses this user (8010006A)")
+
+    found = examine(
+        tmp_path / "none", patient.clock, surroundings=Surroundings(refused, None, frozenset)
+    )
+    faults = {one.check: one for one in found if not one.ok}
+    assert set(faults) == {"home", "polkit"}
+    assert "polkit-1/rules.d" in faults["polkit"].remedy
+
+
+def test_modules_that_the_kernel_has_loaded(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "modules").write_text("pn533_usb 20480 0 - Live 0x0\nusbcore 1 2 - Live 0x0\n")
+    monkeypatch.setattr(doctor_readers, "MODULES_FILE", tmp_path / "modules")
+    assert doctor_readers.loaded_modules() == {"pn533_usb", "usbcore"}
+    monkeypatch.setattr(doctor_readers, "MODULES_FILE", tmp_path / "none")
+    assert doctor_readers.loaded_modules() == frozenset()
 
 
 def test_a_full_disk(patient: Patient, monkeypatch: pytest.MonkeyPatch) -> None:
