@@ -28,6 +28,7 @@ from server.evidence import Evidence
 from server.fleet import fleet
 from server.fleet_desk import FleetDesk
 from server.home import RESERVATIONS, ServerHome
+from server.hotline import Hotline
 from server.identity_map import IdentityMap
 from server.known import pieces
 from server.offer_life import OfferLife
@@ -67,6 +68,7 @@ class BackOffice:
         self.door = Door(desk)
         self.identities = IdentityMap(desk)
         self.case_desk = CaseDesk(desk)
+        self.hotline = Hotline(desk)
         self.fleet_desk = FleetDesk(desk)
         self.configurations = Configurations(desk)
         self.drafts = Drafts(desk, self.offers_changed)
@@ -151,6 +153,7 @@ class BackOffice:
 
     async def publish(self) -> None:
         """Puts offers and venues as they stand into the repository."""
+        self.book.forget()
         async with self.database.reading() as connection:
             newest = await offers.newest_documents(connection)
             places = await offers.venue_documents(connection)

@@ -1,4 +1,4 @@
-"""Acts on the fleet from the server's own shell; see ``server.office_acts``."""
+"""Acts on the fleet, and the hotline's, from the server's shell; see ``server.office_acts``."""
 
 from __future__ import annotations
 
@@ -34,9 +34,33 @@ async def _configurations(core: ServerCore, arguments: Arguments) -> Any:
     return {"configurations": found}
 
 
+async def _hotline_search(core: ServerCore, arguments: Arguments) -> Any:
+    found = await core.hotline.search(
+        _ME,
+        arguments["query"],
+        district=arguments.get("district", ""),
+        venue=arguments.get("venue", ""),
+    )
+    return {"offers": found}
+
+
+async def _hotline_card(core: ServerCore, arguments: Arguments) -> Any:
+    await core.judge()
+    found = await core.hotline.card(
+        _ME,
+        arguments["last4"],
+        day=arguments.get("day", ""),
+        venue=arguments.get("venue", ""),
+        declined=bool(arguments.get("declined", False)),
+    )
+    return {"taps": found}
+
+
 FLEET_ACTS: Final[Mapping[str, OfficeAct]] = {
     "fleet": _fleet,
     "configure": _configure,
     "roll_back": _roll_back,
     "configurations": _configurations,
+    "hotline_search": _hotline_search,
+    "hotline_card": _hotline_card,
 }

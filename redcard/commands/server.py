@@ -15,6 +15,7 @@ from redcard.commands.at_server import DEFAULT_HOME, ask_server, clock_at, send_
 from redcard.commands.card_list import hash_cards
 from redcard.commands.cases import case
 from redcard.commands.fleet import configure, fleet
+from redcard.commands.hotline import hotline
 from redcard.commands.offer_desk import draft, end_offer, split, transfer, write_off
 from redcard.commands.people import audit, erase, people
 from redcard.commands.reports import report
@@ -40,7 +41,7 @@ server.add_command(audit)
 server.add_command(erase)
 server.add_command(settle)
 server.add_command(case)
-for _command in (draft, end_offer, split, transfer, write_off, fleet, configure):
+for _command in (draft, end_offer, split, transfer, write_off, fleet, configure, hotline):
     server.add_command(_command)
 server.add_command(report)
 server.add_command(signals)
