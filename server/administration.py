@@ -132,6 +132,32 @@ async def _recall(core: ServerCore, arguments: Arguments) -> Any:
     return {"asked": await core.recall(arguments["ledger"], arguments["offer"])}
 
 
+async def _reserve(core: ServerCore, arguments: Arguments) -> Any:
+    issued = await core.reserve(
+        arguments["card"],
+        arguments["offer"],
+        arguments["venue"],
+        from_ms=int(arguments.get("from_ms", 0)),
+        until_ms=int(arguments.get("until_ms", 0)),
+        terminal=arguments.get("terminal", ""),
+        units=int(arguments.get("units", 1)),
+    )
+    return asdict(issued)
+
+
+async def _cancel_reservation(core: ServerCore, arguments: Arguments) -> Any:
+    await core.cancel_reservation(arguments["reservation"])
+    return {"reservation": arguments["reservation"], "state": "cancelled"}
+
+
+async def _reservations(core: ServerCore, arguments: Arguments) -> Any:
+    await core.judge()
+    found = await core.reservations(
+        offer=arguments.get("offer", ""), venue=arguments.get("venue", "")
+    )
+    return {"reservations": found}
+
+
 async def _report(core: ServerCore, arguments: Arguments) -> Any:
     await core.judge()
     if arguments.get("year"):
@@ -195,6 +221,9 @@ ACTS: Final[Mapping[str, Act]] = {
     "stock": _stock,
     "lease": _lease,
     "recall": _recall,
+    "reserve": _reserve,
+    "cancel_reservation": _cancel_reservation,
+    "reservations": _reservations,
     "report": _report,
     "state_period": _state_period,
     "cases": _cases,

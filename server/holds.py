@@ -18,11 +18,11 @@ from ledger.rules.offer import Offer
 from ledger.rules.usage import Usage, UsageView, Use
 from server.database import Database
 from server.facts import Event
-from server.schema import cursors, events, holds, leases, ledgers, stock
-from server.stock import CONFIRMED, RELEASED, STOCK_LOCK, Bucket, live
+from server.schema import cursors, events, holds, leases, ledgers, reservations, stock
+from server.stock import CONFIRMED, RELEASED, STOCK_LOCK, Bucket, live, waiting
 
 #: First numbers of PostgreSQL's locks on one member and on one offer.
-_MEMBER_LOCK: Final = 0x686D
+MEMBER_LOCK: Final = 0x686D
 _OFFER_LOCK: Final = 0x686F
 
 
@@ -50,7 +50,7 @@ async def lock(connection: AsyncConnection, database: Database, *, member: str, 
     # One statement each: PostgreSQL promises no order inside one, and another order is a ring.
     await connection.execute(text(f"SELECT pg_advisory_xact_lock_shared({STOCK_LOCK})"))
     statement = text("SELECT pg_advisory_xact_lock(:kind, :name)")
-    for kind, name in ((_MEMBER_LOCK, member), (_OFFER_LOCK, offer)):
+    for kind, name in ((MEMBER_LOCK, member), (_OFFER_LOCK, offer)):
         if name:
             number = int.from_bytes(sha256(name.encode("utf-8")).digest()[:4], "big", signed=True)
             await connection.execute(statement, {"kind": kind, "name": number})
@@ -59,7 +59,7 @@ async def lock(connection: AsyncConnection, database: Database, *, member: str, 
 async def given_out(
     connection: AsyncConnection, part: Bucket, now_ms: int, but: Key | None = None
 ) -> int:
-    """Units of a part that nobody else may have: redeemed, on an open lease, or held.
+    """Units of a part that nobody else may have: redeemed, on an open lease, held or reserved.
 
     Args:
         connection: the transaction that decides on it.
@@ -89,8 +89,11 @@ async def given_out(
     )
     left = case((out.c.units > out.c.spent, out.c.units - out.c.spent), else_=0)
     leased = select(func.coalesce(func.sum(left), 0))
-    sums = [one.scalar_subquery() for one in (redeemed, held, leased)]
-    return int(await connection.scalar(select(sums[0] + sums[1] + sums[2])) or 0)
+    promised = select(func.coalesce(func.sum(reservations.c.units), 0)).where(
+        reservations.c.offer == part.offer, reservations.c.bucket == part.bucket, waiting()
+    )
+    sums = [one.scalar_subquery() for one in (redeemed, held, leased, promised)]
+    return int(await connection.scalar(select(sums[0] + sums[1] + sums[2] + sums[3])) or 0)
 
 
 async def uses_of(

@@ -35,6 +35,8 @@ CARD_KEY_BYTES: Final = 32
 WITNESS: Final = "witness"
 JUDGEMENTS: Final = "judgements"
 FEED: Final = "feed"
+#: Signs reservation tokens.
+RESERVATIONS: Final = "reservations"
 #: Signs the list of all terminal keys, by which anyone checks a receipt.
 TERMINALS: Final = "terminals"
 #: The key of the server's own ledger, to which the acts of the back office are appended.
@@ -104,7 +106,7 @@ class ServerHome:
             write_private(path / "passphrase", secrets.token_urlsafe(32).encode("ascii"))
         keys = PassphraseKeyStore(path / "keys", passphrase_of(path), cost=cost)
         roles = (key_name(role) for role in ONLINE_ROLES)
-        for name in (WITNESS, JUDGEMENTS, FEED, TERMINALS, OWN, *roles):
+        for name in (WITNESS, JUDGEMENTS, FEED, RESERVATIONS, TERMINALS, OWN, *roles):
             keys.generate(name, KeyKind.ED25519)
         keys.generate(AGE, KeyKind.X25519)
         write_private(
@@ -125,13 +127,13 @@ class ServerHome:
         """
         configuration = read_configuration(path)
         keys = PassphraseKeyStore(path / "keys", passphrase_of(path))
-        # A home of the time before the server had a ledger, or listed the terminals' keys.
-        for name in {OWN, TERMINALS} - set(keys.names()):
+        # A home of the time before the server had a ledger, reservations, a list of keys.
+        for name in {OWN, RESERVATIONS, TERMINALS} - set(keys.names()):
             keys.generate(name, KeyKind.ED25519)
         return cls(path, configuration, keys)
 
     def signer(self, use: str) -> KeySigner:
-        """One of the keys that sign for terminals: witness, judgements or feed."""
+        """One of the keys that sign for terminals: for example ``witness`` or ``feed``."""
         return KeySigner(
             f"{self.configuration.domain}/{use}",
             lambda message: self.keys.sign(use, message),
@@ -150,7 +152,8 @@ class ServerHome:
 
     def vkeys(self) -> dict[str, str]:
         """Verifier keys by use, for terminals."""
-        signers = {use: self.signer(use) for use in (WITNESS, JUDGEMENTS, FEED, TERMINALS)}
+        uses = (WITNESS, JUDGEMENTS, FEED, RESERVATIONS, TERMINALS)
+        signers = {use: self.signer(use) for use in uses}
         return {use: vkey(s.name, s.public_key, s.note_type) for use, s in signers.items()}
 
     @property

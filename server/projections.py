@@ -33,6 +33,7 @@ from server.judge import original_position
 from server.known import card_histories, pieces
 from server.leases import close_leases, parts_of_leases
 from server.offers import OfferBook
+from server.reservations import settle_reservations
 from server.schema import FOLDED, cursors, events, judgements, ledgers
 from server.schema_statistics import STATISTICS
 
@@ -135,6 +136,7 @@ async def _fold(bench: Bench, chunks: Sequence[Chunk]) -> _Concerned:
     for chunk in chunks:
         await close_leases(connection, chunk.log, chunk.events)
     await settle_holds(connection, tellable)
+    await settle_reservations(connection, tellable)
     members = (set(owners.values()) | claimed) - {""}
     return _Concerned(members, [event for event in found if not owners[event.position]])
 

@@ -251,6 +251,26 @@ holds = Table(
     Index("ix_holds_offer_bucket", "offer", "bucket", "state"),
 )
 
+reservations = Table(
+    "reservations",
+    metadata,
+    Column("reservation", String(26), primary_key=True),
+    Column("log", Integer, nullable=False),  # the one ledger that can take it
+    Column("member", String(16), nullable=False),
+    Column("offer", String(64), nullable=False),
+    Column("venue", String(64), nullable=False),
+    Column("bucket", String(64), nullable=False),
+    Column("units", Integer, nullable=False),
+    _ms("from_ms"),
+    _ms("until_ms"),
+    Column("state", String(16), nullable=False),  # issued, used, cancelled
+    _ms("issued_ms"),
+    Column("used_seq", BigInteger),
+    Index("ix_reservations_log", "log", "used_seq"),
+    Index("ix_reservations_member", "member", "offer"),
+    Index("ix_reservations_offer_bucket", "offer", "bucket", "state"),
+)
+
 supervisors = Table(
     "supervisors",
     metadata,

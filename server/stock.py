@@ -13,12 +13,16 @@ from ledger.rules.offer import Offer, StockMode
 from server.facts import Position
 from server.judge import USES
 from server.offers import Published, capacity_of
-from server.schema import cursors, events, holds, leases, ledgers, stock
+from server.schema import cursors, events, holds, leases, ledgers, reservations, stock
 
 #: States of a hold: neither an entry nor a void has settled it, an entry has, nothing was given.
 HELD: Final = "held"
 CONFIRMED: Final = "confirmed"
 RELEASED: Final = "released"
+#: States of a reservation: its token may still be used, was used, was withdrawn.
+ISSUED: Final = "issued"
+USED: Final = "used"
+CANCELLED: Final = "cancelled"
 #: PostgreSQL's lock for who gives out units.
 STOCK_LOCK: Final = 0x73746F
 
@@ -149,6 +153,7 @@ async def state_of(
     ).one()
     redeemed, reversed_ = int(sums[0] or 0), int(sums[1] or 0)
     out = await leased(connection, offer) + await held(connection, offer, now_ms)
+    out += await promised(connection, offer)
     total = _whole(published.newest.get(offer))
     return StockState(
         redeemed=redeemed,
@@ -193,6 +198,28 @@ def live(now_ms: int) -> ColumnElement[bool]:
         .exists()
     )
     return and_(holds.c.state == HELD, or_(holds.c.expires_ms > now_ms, behind))
+
+
+def waiting() -> ColumnElement[bool]:
+    """Which reservations hold units: not used, and not proved to be unused.
+
+    ``bound_ms`` says that entries not looked at yet were written after it: a terminal that has
+    synced after a token's end knows a time at which it takes it no more.
+    """
+    unheard = (
+        select(cursors.c.log)
+        .where(cursors.c.log == reservations.c.log, cursors.c.bound_ms >= reservations.c.until_ms)
+        .exists()
+    )
+    return and_(reservations.c.state != USED, ~unheard)
+
+
+async def promised(connection: AsyncConnection, offer: str) -> int:
+    """Units of an offer that are reserved and neither used nor lapsed."""
+    statement = select(func.coalesce(func.sum(reservations.c.units), 0)).where(
+        reservations.c.offer == offer, waiting()
+    )
+    return int(await connection.scalar(statement) or 0)
 
 
 async def held(connection: AsyncConnection, offer: str, now_ms: int) -> int:

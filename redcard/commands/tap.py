@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 WAIT_S_DEFAULT = 30
 WAIT_S_MAX = 300
+TOKEN_CHARACTERS_MAX = 2_048
 
 
 @click.command()
@@ -29,6 +30,11 @@ WAIT_S_MAX = 300
 @click.option("--evidence", multiple=True, help="NAME=TEXT; may repeat.")
 @click.option("--supervisor", default="", help="Who overrides; the PIN is asked for.")
 @click.option("--reason", default="", help="Reason code of an override.")
+@click.option(
+    "--reservation",
+    type=click.File("r", encoding="utf-8"),
+    help="File with the token that the member brought; those of the feed are known without it.",
+)
 @click.option("--simulate", is_flag=True, help="Decide only; nothing is written.")
 @click.option("--wait", type=click.IntRange(0, WAIT_S_MAX), default=WAIT_S_DEFAULT, metavar="S")
 @shared_options
@@ -43,6 +49,7 @@ def tap(
     evidence: tuple[str, ...],
     supervisor: str,
     reason: str,
+    reservation: TextIO | None,
     simulate: bool,
     wait: int,
 ) -> int:
@@ -65,6 +72,7 @@ def tap(
             supervisor=supervisor,
             supervisor_pin=_pin(session, supervisor),
             reason=reason,
+            reservation=reservation.read(TOKEN_CHARACTERS_MAX) if reservation else None,
             simulate=simulate,
             wait_ms=wait * 1000,
         )

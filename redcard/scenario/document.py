@@ -8,6 +8,7 @@ from datetime import date
 from enum import StrEnum
 from typing import Final, TypeVar
 
+from ledger.entry import INTEGER_MAX
 from ledger.errors import OfferInvalid
 from ledger.rules.catalogue import parse_venue
 from ledger.rules.offer import VENUE_ZONE, CardStatus, MemberStatus, Profile, Venue
@@ -93,6 +94,8 @@ class ReservationSpec:
     venue: str
     from_ms: int
     until_ms: int
+    units: int = 1
+    terminal: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,7 +288,11 @@ def _terminal(name: str, source: Table) -> TerminalSpec:
 
 
 def _reservation(name: str, source: Table, zone: str) -> ReservationSpec:
-    only(source, {"member", "offer", "venue", "from", "until"}, f"the reservation {name}")
+    known = {"member", "offer", "venue", "from", "until", "units", "terminal"}
+    only(source, known, f"the reservation {name}")
+    units = source.get("units", 1)
+    if isinstance(units, bool) or not isinstance(units, int):
+        raise DocumentInvalid("units must be a number", line=source.line_of("units"))
     return ReservationSpec(
         member=word(source, "member"),
         offer=word(source, "offer"),
@@ -295,7 +302,9 @@ def _reservation(name: str, source: Table, zone: str) -> ReservationSpec:
         else 0,
         until_ms=milliseconds(source["until"], zone, source.line_of("until"))
         if "until" in source
-        else 2**53,
+        else INTEGER_MAX,
+        units=units,
+        terminal=word(source, "terminal"),
     )
 
 

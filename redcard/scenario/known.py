@@ -17,7 +17,7 @@ from ledger.rules.offer import (
     TerminalState,
     Venue,
 )
-from ledger.rules.reservations import Reservation, state_of
+from ledger.rules.reservations import Reservation, best, state_of
 from ledger.rules.voids import Found, Original
 from redcard.scenario.machine import Machine
 from redcard.scenario.ports import ServerAtTheTap
@@ -75,9 +75,9 @@ def token(machine: Machine, order: TapOrder) -> Reservation | None:
     """The reservation that the member names, or that the feed holds for member and offer."""
     member = order.card.member.ref if order.card.member is not None else ""
     tokens = machine.snapshot.reservations
-    return tokens.get(order.reservation) or next(
-        (one for one in tokens.values() if (one.member, one.offer) == (member, order.offer)), None
-    )
+    mine = [one for one in tokens.values() if (one.member, one.offer) == (member, order.offer)]
+    shown = tokens.get(order.reservation)
+    return shown or best(mine, machine.reservations, machine.now().now_ms)
 
 
 def _reservation(machine: Machine, venue: Venue, order: TapOrder, now: Moment) -> ReservationState:
@@ -86,8 +86,10 @@ def _reservation(machine: Machine, venue: Venue, order: TapOrder, now: Moment) -
         member=order.card.member.ref if order.card.member is not None else "",
         offer=order.offer,
         venue=venue.id,
-        taken=machine.taken_reservations(),
+        taken=machine.reservations,
         now_ms=now.now_ms,
+        ledger=machine.ledger,
+        quantity=order.quantity,
     )
 
 

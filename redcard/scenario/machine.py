@@ -20,7 +20,7 @@ from ledger.log.note import KeySigner
 from ledger.log.store import BootFacts, LogStore
 from ledger.rules.leases import LeaseBook
 from ledger.rules.offer import BrokenOffer, MemberView, Offer, SnapshotAge
-from ledger.rules.reservations import Reservation
+from ledger.rules.reservations import Reservation, TakenReservations
 from ledger.rules.usage import Usage, UsageView, Use
 from redcard.scenario.document import CardSpec, TerminalSpec
 from sync.state import SyncState
@@ -43,7 +43,7 @@ class Snapshot:
         used: uses at all other ledgers.
         settled: nonces of this ledger that are in a settlement statement.
         revoked: this terminal was revoked, or its ledger is quarantined.
-        reservations: tokens that the server signed, by identifier.
+        reservations: tokens that the server signed, opened, by their name in the file.
     """
 
     pulled_ms: int = 0
@@ -151,14 +151,6 @@ class Machine:
         """Own fold and used-set together."""
         return self.usage.view(member, offer).joined(self.others.view(member, offer))
 
-    def taken_reservations(self) -> set[str]:
-        """Reservations that an unvoided entry of this ledger has used."""
-        return {
-            str(entry["reservation"])
-            for entry in self.entries()
-            if entry.get("reservation") and not self.usage.is_voided(int(str(entry["seq"])))
-        }
-
     def entries(self) -> list[dict[str, Value]]:
         """All entries of the ledger, decoded."""
         return [canonical.decode(data) for data in self.log.entries(0, self.log.size)]
@@ -255,6 +247,7 @@ class Machine:
         self.log = log
         self.usage = Usage()
         self.leases = LeaseBook()
+        self.reservations = TakenReservations()
         self._fold_from(0)
         return log
 
@@ -263,6 +256,7 @@ class Machine:
             entry = canonical.decode(data)
             self.usage.apply(entry)
             self.leases.apply(entry)
+            self.reservations.apply(entry)
 
     def _boot_facts(self) -> BootFacts:
         now = self.now()

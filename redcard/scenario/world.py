@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from ledger.entry import Entry
-from ledger.log.note import COSIGNATURE, ED25519, KeySigner, Verifier
+from ledger.log.note import COSIGNATURE, ED25519, Ed25519Verifier, KeySigner, Verifier
 from ledger.rules.offer import (
     Offer,
     OfflineMode,
@@ -25,10 +25,9 @@ from ledger.rules.offer import (
     StockMode,
     Venue,
 )
-from ledger.rules.reservations import Reservation
 from ledger.rules.usage import UsageView, Use
 from ledger.rules.voids import Found, Original
-from redcard.scenario.books import Books, card_hash, member_ref, member_view
+from redcard.scenario.books import Books, card_hash, member_view
 from redcard.scenario.centre import Centre, units_beyond
 from redcard.scenario.depot import Depot, Held
 from redcard.scenario.document import Scenario
@@ -36,6 +35,8 @@ from redcard.scenario.errors import StepImpossible
 from redcard.scenario.instants import Instants
 from redcard.scenario.machine import Machine, Snapshot, VirtualClock
 from redcard.scenario.ports import Grant, Hold, take_lease
+from redcard.scenario.vouchers import issue
+from redcard.scenario.vouchers import opened as opened_token
 from redcard.scenario.wire import push
 from server.facts import Facts, History, LeaseTerm, Position
 from server.holding import Free, consent, refuses
@@ -88,6 +89,9 @@ class World:
         )
         for name in scenario.terminals:
             self._start(name)
+        self._voucher = make_signer(f"{DOMAIN}/reservations")
+        ledgers = {name: machine.ledger for name, machine in self.machines.items()}
+        self._tokens = issue(scenario, self._voucher, ledgers)
         for name in scenario.terminals:
             self._sync_at_start(self.machines[name])
 
@@ -185,7 +189,10 @@ class World:
                 used=centre.used_elsewhere(machine.ledger),
                 settled=frozenset(self.settled),
                 revoked=standing is not SyncStatus.OK,
-                reservations=self._reservations(),
+                reservations={
+                    name: opened_token(token, Ed25519Verifier.of(self._voucher))
+                    for name, token in self._tokens.items()
+                },
             ),
             self.true_ms(),
         )
@@ -309,14 +316,6 @@ class World:
             for part, uses in parts.items():
                 for use in units_beyond(uses, pool.total(part)):
                     yield Position(use.ledger, use.seq)
-
-    def _reservations(self) -> dict[str, Reservation]:
-        return {
-            name: Reservation(
-                name, member_ref(one.member), one.offer, one.venue, one.from_ms, one.until_ms
-            )
-            for name, one in self.scenario.reservations.items()
-        }
 
     def _arrived(self, ledger: str, entry: Entry) -> None:
         """An entry was admitted: stock follows."""
