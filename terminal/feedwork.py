@@ -18,6 +18,7 @@ from sync.state import SyncState
 from terminal.clock import Moment
 from terminal.orders import ORDERS
 from terminal.replay import number, text
+from terminal.reservations import KINDS, ReservationDesk
 from terminal.state import TerminalTime
 from terminal.writer import LedgerWriter
 
@@ -27,8 +28,15 @@ _LOG: Final = logging.getLogger("redcard.feed")
 class FeedWork:
     """Carries out stored feed items in their order."""
 
-    def __init__(self, state: SyncState, writer: LedgerWriter, time: TerminalTime) -> None:
+    def __init__(
+        self,
+        state: SyncState,
+        writer: LedgerWriter,
+        time: TerminalTime,
+        reservations: ReservationDesk,
+    ) -> None:
         self._state = state
+        self._reservations = reservations
         self._writer = writer
         self._time = time
 
@@ -38,6 +46,7 @@ class FeedWork:
         Raises:
             LogFault: the ledger does not take it; it is tried again after the next pull.
         """
+        self._reservations.refresh()
         with self._writer.turn:
             if not self._writer.ready:
                 raise LogFault(self._writer.fault)
@@ -55,7 +64,7 @@ class FeedWork:
         if kind == "recall":
             opens = self._writer.leases.opens(offer)
             return [_close(held, offer, item, now) for held in opens if held.lease == lease]
-        if kind not in ORDERS:
+        if kind not in ORDERS | KINDS:
             _LOG.info("feed item %d of kind %s is not for this version", item, kind)
         return []
 
