@@ -28,7 +28,7 @@ def test_one_search_answers_four_questions(home: Path, database_url: str) -> Non
     async def run(core: ServerCore, time: Time) -> None:
         await core.publish_offers(json.dumps([OFFERS[0], PACK]).encode())
         terminal = await enrol(core, "desheng", time, venues=["S0201"])
-        terminal.redeem(1, "a", offer="pack")
+        terminal.redeem(1, "a", offer="pack", offer_version=2)
         await push(core, terminal)
         await core.judge()
         for words in ("套包", "优惠券 端午", "coupon", "yhqtb", "pack", "套包 德胜"):
