@@ -7,32 +7,24 @@ downlink, card schemes and readers.
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from keys.derivation import card_hash
 from keys.keystore import KeyStore
-from ledger.log.note import Ed25519Verifier, KeySigner, Verifier
+from ledger.log.note import KeySigner
 from ledger.log.proof import tap_receipt
 from ledger.log.reading import LogReader
 from ledger.log.store import LogStore
-from ledger.rules.terms import VENUE_ZONE
-from ledger.rules.windows import local_day
-from readers.cards.scheme import SchemeContext
-from readers.connection import CardConnection
 from readers.supervision import CardReader
 from sync.asker import Asker
-from sync.client import Client, ServerKeys
+from sync.client import Client
 from sync.errors import StateFault
-from sync.roster_delta import apply_delta
-from sync.state import SyncState
-from sync.transport import HttpTransport, Transport
+from sync.transport import Transport
 from terminal import views
-from terminal.asking import ASK_TIMEOUT_MS, ServerQuestions
+from terminal.asking import ServerQuestions
 from terminal.clock import Clock
 from terminal.corrections import Corrections
 from terminal.courier import Courier
@@ -46,11 +38,13 @@ from terminal.machine import boot_facts, hardware_counter, ledger_signer, open_k
 from terminal.orders import Orders
 from terminal.parts import Parts
 from terminal.position import Position
-from terminal.presenting import Presented, present
+from terminal.practice_room import open_room
+from terminal.presenter import presenter
 from terminal.remote_settings import RemoteSettings
 from terminal.reporting import Reporter
 from terminal.reservations import ReservationDesk
 from terminal.roster import open_roster
+from terminal.server_side import ServerSide, open_server
 from terminal.service import TerminalService
 from terminal.shift import Shifts
 from terminal.staff import StaffPin
@@ -59,23 +53,10 @@ from terminal.stock import StockDesk
 from terminal.supervisors import Supervisors
 from terminal.verdicts import Verdicts
 from terminal.web.ulid import new_ulid
-from terminal.wiping import CARD_KEY, Wipe, WipeableStore
+from terminal.wiping import Wipe
 from terminal.writer import LedgerWriter
 
 _LOG: Final = logging.getLogger("redcard.terminal")
-#: The target that is brought up to date by deltas.
-ROSTER_TARGET: Final = "status/roster.bin"
-
-
-@dataclass(frozen=True, slots=True)
-class _Server:
-    """The server's side as far as this home knows it."""
-
-    keys: ServerKeys
-    state: SyncState
-    store: WipeableStore | None
-    transport: Transport | None
-    quick: Transport | None
 
 
 def open_terminal(
@@ -147,6 +128,7 @@ def open_terminal(
             signer,
         )
         service = _assemble(held, readers)
+        service.train(partial(open_room, home, clock, service, lambda: installer.ca_bundle))
         undo.pop_all()
         return service
 
@@ -155,7 +137,7 @@ def _installer(
     home: Home,
     enrolment: Enrolment,
     facts: TerminalFacts,
-    server: _Server,
+    server: ServerSide,
     schemes: SchemesFactory | None,
 ) -> Installer:
     return Installer(
@@ -178,7 +160,7 @@ class _Held:
     journal: Journal
     facts: TerminalFacts
     writer: LedgerWriter
-    server: _Server
+    server: ServerSide
     installer: Installer
     wipe: Wipe
     probe: Probe
@@ -205,38 +187,13 @@ class _Held:
         return new_ulid(self.now_ms())
 
 
-def open_server(home: Home, enrolment: Enrolment, transport: Transport | None) -> _Server:
-    """The server's side of a home: its keys, the sync database, the snapshot, the way to it."""
-
-    def verifier(use: str) -> Verifier:
-        return Ed25519Verifier.from_vkey(enrolment.vkeys[use])
-
-    quick = transport
-    if transport is None and home.config.server:
-        transport = HttpTransport(home.config.server)
-        quick = HttpTransport(home.config.server, timeout_s=ASK_TIMEOUT_MS / 1_000)
-    return _Server(
-        keys=ServerKeys(
-            verifier("witness"), verifier("judgements"), verifier("feed"), enrolment.recipient
-        ),
-        state=SyncState.open(home.sync_path, origin=enrolment.origin),
-        store=WipeableStore(
-            home.snapshot_path, home.root_path.read_bytes(), {ROSTER_TARGET: apply_delta}
-        )
-        if home.root_path.exists()
-        else None,
-        transport=transport,
-        quick=quick,
-    )
-
-
 def _log_opener(
     home: Home,
     clock: Clock,
     time: TerminalTime,
     enrolment: Enrolment,
     signer: KeySigner,
-    server: _Server,
+    server: ServerSide,
 ) -> Callable[[], LogStore]:
     def open_log() -> LogStore:
         try:
@@ -296,12 +253,12 @@ def _assemble(held: _Held, readers: Sequence[CardReader]) -> TerminalService:
             supervisors=supervisors,
             courier=_courier(held, source, feed, orders, changed_everywhere, reporter),
             readers=tuple(readers),
-            present=_presenter(held),
+            present=presenter(held.keys, lambda: held.installer.schemes, facts),
             new_nonce=held.new_nonce,
             verdicts=Verdicts(held.server.state).by_seq,
             problems=held.problems,
             staff=StaffPin(held.home.path / "staff.json"),
-            closing=_closing(held.server, source),
+            closing=held.server.closing(source),
         ),
         [Position(position, changed) for position in config.positions],
     )
@@ -381,21 +338,3 @@ def _courier(
         every_ms=held.home.config.sync_every_ms,
         report=reporter.tell,
     )
-
-
-def _closing(server: _Server, source: LogReader) -> tuple[Callable[[], None], ...]:
-    ends: tuple[Callable[[], None], ...] = (source.close, server.state.close)
-    ways = (server.transport, server.quick)
-    return (*ends, *(way.close for way in ways if way is not None))
-
-
-def _presenter(held: _Held) -> Callable[[CardConnection], Presented]:
-    def hashed(scheme: str, identifier: bytes) -> str:
-        return card_hash(lambda data: held.keys.mac(CARD_KEY, data), scheme, identifier)
-
-    def present_card(connection: CardConnection) -> Presented:
-        today = local_day(held.facts.time.now().now_ms, VENUE_ZONE)
-        context = SchemeContext(today=today, unpredictable=os.urandom, card_hash=hashed)
-        return present(connection, held.installer.schemes, context)
-
-    return present_card

@@ -13,13 +13,14 @@ from typing import Final
 
 from terminal.collection import Collections
 from terminal.entries import Place
-from terminal.errors import NoCard
+from terminal.errors import NoCard, PracticeUnavailable
 from terminal.goods import GoodsDesk, Parcel
 from terminal.holds import HoldDesk
 from terminal.inquiry import Inquiry
 from terminal.manual import ManualDesk, PaperLine
 from terminal.parts import Parts
 from terminal.position import Position
+from terminal.practice import Practice, in_its_room
 from terminal.presenting import Presented
 from terminal.requests import WAIT_MS_MAX, check_name, check_number
 from terminal.search import RESULTS_MAX, OfferSearch
@@ -34,6 +35,7 @@ from terminal.work_answers import (
     Lamp,
     ManualLine,
     Movement,
+    PracticeShown,
     ShiftClosed,
     ShiftOpened,
 )
@@ -48,6 +50,9 @@ class CounterWork:
     def __init__(self, parts: Parts, position_of: Callable[[str], Position]) -> None:
         self._parts = parts
         self._position_of = position_of
+        #: Where a position is in practice mode: the work of its room.
+        self.rooms: dict[str, CounterWork] = {}
+        self.training: Practice | None = None
         self._search = OfferSearch()
         self._collections = Collections(parts, position_of)
         self._shifts = ShiftWork(parts, self._printer_fault)
@@ -60,10 +65,12 @@ class CounterWork:
 
     # Proxy collection (代领).
 
+    @in_its_room
     def collection(self, position: str) -> CollectionShown | None:
         """The open list of a position, else the one recorded last."""
         return self._collections.shown(self._position_of(position).id)
 
+    @in_its_room
     def begin_collection(
         self, position: str, offer: str, quantity: int = 1, hold: str = ""
     ) -> CollectionShown:
@@ -73,14 +80,17 @@ class CounterWork:
             position, check_name(offer, "offer"), quantity, check_name(hold, "hold")
         )
 
+    @in_its_room
     def remove_card(self, position: str, number: int) -> CollectionShown:
         """Takes a card off the list."""
         return self._collections.remove(position, check_number(number, "number", 1, 10_000))
 
+    @in_its_room
     def confirm_collection(self, position: str, batch: str) -> CollectionShown:
         """Records the list by one commit; the same batch again answers the same; *writes*."""
         return self._collections.confirm(position, check_name(batch, "batch"))
 
+    @in_its_room
     def cancel_collection(self, position: str) -> None:
         """Closes the list without recording anything, or puts the recorded one away."""
         self._collections.cancel(position)
@@ -130,6 +140,7 @@ class CounterWork:
 
     # Member self-query (会员自查).
 
+    @in_its_room
     def account(self, position: str, wait_ms: int = 0) -> AccountShown:
         """What the member of the card at hand used and can still take; without a name.
 
@@ -146,19 +157,23 @@ class CounterWork:
 
     # Shifts.
 
+    @in_its_room
     def self_test(self, position: str) -> tuple[Lamp, ...]:
         """The four lamps of the opening: reader, printer, clock, ledger."""
         return self._shifts.self_test(self._position_of(position))
 
+    @in_its_room
     def open_shift(self, position: str, operator: str, take_over: bool = False) -> ShiftOpened:  # noqa: FBT001, FBT002 - a field of the request
         """Opens a shift after its self-test; *writes*."""
         return self._shifts.open(self._position_of(position), operator, take_over=take_over)
 
+    @in_its_room
     def closing(self, position: str) -> tuple[CountLine, ...]:
         """Goods that must lie on the shelf when the shift closes."""
         self._position_of(position)
         return self._shifts.goods({})
 
+    @in_its_room
     def close_shift(
         self, position: str, counted: Mapping[str, int] | None = None, reason: str = ""
     ) -> ShiftClosed:
@@ -167,16 +182,19 @@ class CounterWork:
 
     # Goods (到货签收, 调拨).
 
-    def goods(self, position: str = "") -> list[GoodsLine]:
+    @in_its_room
+    def goods(self, position: str) -> list[GoodsLine]:
         """Goods of each offer: received, sent, given, on hand, leased, held."""
         del position
         return self._goods.lines()
 
-    def movements(self, position: str = "") -> list[Movement]:
+    @in_its_room
+    def movements(self, position: str) -> list[Movement]:
         """The newest movements, newest first."""
         del position
         return self._goods.movements()
 
+    @in_its_room
     def receive_goods(
         self,
         position: str,
@@ -208,6 +226,7 @@ class CounterWork:
             ),
         )
 
+    @in_its_room
     def send_goods(
         self,
         position: str,
@@ -229,11 +248,13 @@ class CounterWork:
 
     # Telephone holds (电话预留).
 
-    def holds(self, position: str = "") -> list[HoldShown]:
+    @in_its_room
+    def holds(self, position: str) -> list[HoldShown]:
         """Holds that still hold something, the next to end first."""
         del position
         return self._holds.shown()
 
+    @in_its_room
     def place_hold(
         self, position: str, offer: str, units: int, minutes: int = 120, label: str = ""
     ) -> HoldShown:
@@ -243,6 +264,7 @@ class CounterWork:
         self._position_of(position).touch()
         return held
 
+    @in_its_room
     def release_hold(self, position: str, hold: str) -> None:
         """Gives a hold back to everybody; *writes*."""
         self._holds.release(self._place(position), check_name(hold, "hold"))
@@ -250,16 +272,19 @@ class CounterWork:
 
     # Late entries (补录).
 
-    def issue_sheet(self, position: str = "") -> str:
+    @in_its_room
+    def issue_sheet(self, position: str) -> str:
         """The number of the next paper sheet."""
         del position
         return self._manual.issue()
 
-    def manual_lines(self, position: str = "") -> list[ManualLine]:
+    @in_its_room
+    def manual_lines(self, position: str) -> list[ManualLine]:
         """Late entries, newest first."""
         del position
         return self._manual.lines()
 
+    @in_its_room
     def add_manual(
         self,
         position: str,
@@ -290,7 +315,26 @@ class CounterWork:
         )
         return self._manual.add(self._place(position), paper)
 
+    # Practice (练习).
+
+    def practice(self, position: str) -> PracticeShown:
+        """Whether a position practises."""
+        return self._training().shown(position)
+
+    def start_practice(self, position: str) -> PracticeShown:
+        """The position practises from now on: own ledger, demo cards only."""
+        return self._training().start(position)
+
+    def end_practice(self, position: str) -> PracticeShown:
+        """Back to service."""
+        return self._training().end(position)
+
     # Inside.
+
+    def _training(self) -> Practice:
+        if self.training is None:
+            raise PracticeUnavailable("this terminal has no practice room")
+        return self.training
 
     def _place(self, position: str) -> Place:
         held = self._position_of(position)

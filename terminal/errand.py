@@ -13,9 +13,9 @@ from sync.client import Client
 from sync.errors import Unreachable
 from sync.transport import ANSWER_BYTES_MAX, Request, Response
 from terminal.clock import Clock
-from terminal.composition import open_server
 from terminal.home import Home
 from terminal.machine import ledger_signer, open_keys
+from terminal.server_side import open_server
 
 
 @contextmanager

@@ -95,6 +95,8 @@ class Installer:
         self._generation = 0
         self._files: Mapping[str, TargetFile] = {}
         self.schemes: Sequence[CardScheme] = ()
+        #: The CA bundle in force, verified; ``None`` for none.
+        self.ca_bundle: bytes | None = None
         self.problem = "no snapshot has been pulled yet; run `redcard sync pull`"
 
     def install(self) -> bool:
@@ -170,7 +172,8 @@ class Installer:
         name = named(snapshot, CA_KEYS)
         self.problem = "" if name else "the snapshot brings no CA keys; cards cannot be read"
         try:
-            return self._make_schemes(snapshot.read(name) if name else None, self._today())
+            self.ca_bundle = snapshot.read(name) if name else None
+            return self._make_schemes(self.ca_bundle, self._today())
         except (ReaderError, SyncError) as error:
             self.problem = str(error)
             return ()

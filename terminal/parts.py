@@ -34,6 +34,7 @@ class Parts:
         verdicts: the server's newest judgement of each entry that it has judged.
         problems: what hinders the terminal beside ledger and link, a sentence each.
         closing: what to close after the ledger.
+        practice: it is the practice room; pages show that and nothing travels.
         staff: the PIN of the staff corner.
     """
 
@@ -57,3 +58,4 @@ class Parts:
     problems: Callable[[], Sequence[str]]
     staff: StaffPin
     closing: Sequence[Callable[[], None]] = ()
+    practice: bool = False

@@ -47,6 +47,8 @@ class Reception:
         self._positions = positions
         self._desk = desk
         self._time = time
+        #: Where a position is in practice mode: the reception of its room.
+        self.rooms: dict[str, Reception] = {}
 
     def position_of(self, reader: str) -> Position | None:
         """The position that a reader belongs to: by name first, then one that takes any."""
@@ -60,12 +62,19 @@ class Reception:
         if position is None:
             _LOG.warning("reader %s belongs to no position; its card was not read", reader)
             return
+        if position.id in self.rooms:
+            self.rooms[position.id].card_inserted(reader, connection)
+            return
         self._serve(position, lambda: self._desk.present(connection), present=True)
 
     def several_cards(self, reader: str) -> None:
         """Two cards at once: nothing is read, the member is asked for one (C07)."""
         position = self.position_of(reader)
-        if position is not None:
+        if position is None:
+            return
+        if position.id in self.rooms:
+            self.rooms[position.id].several_cards(reader)
+        else:
             self._serve(position, lambda: SEVERAL, present=False)
 
     def card_removed(self, reader: str) -> None:
@@ -73,12 +82,16 @@ class Reception:
         position = self.position_of(reader)
         if position is not None:
             position.card_left()
+            if position.id in self.rooms:
+                self.rooms[position.id].card_removed(reader)
 
     def health_changed(self, health: ReaderHealth) -> None:
         """A reader came, went or failed."""
         position = self.position_of(health.name)
         if position is not None:
             position.set_health(health)
+            if position.id in self.rooms:
+                self.rooms[position.id].health_changed(health)
 
     def _serve(self, position: Position, read: Callable[[], Presented], *, present: bool) -> None:
         kiosk = position.profile is Profile.KIOSK

@@ -9,16 +9,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 
-from ledger.codes import Code
-from ledger.rules.offer import Offer
-from ledger.rules.terms import SnapshotAge
-from ledger.rules.windows import local_day
 from readers.supervision import ReaderHealth
 from terminal import views
 from terminal.answers import (
     OfferChoice,
-    OfferShown,
-    Phase,
     PositionView,
     ReaderShown,
     RecentTap,
@@ -31,14 +25,13 @@ from terminal.answers import (
     Unshown,
 )
 from terminal.choosing import ChoiceList
-from terminal.clock import Moment
 from terminal.corrections import VoidOrder
 from terminal.counterwork import CounterWork
 from terminal.errors import NoCard, PositionUnknown, RequestInvalid
 from terminal.flow import TapOrder
-from terminal.neighbours import nearby
 from terminal.parts import Parts
 from terminal.position import Position
+from terminal.practice import Practice, in_its_room
 from terminal.reception import Reception
 from terminal.requests import (
     COMPANIONS_MAX,
@@ -50,9 +43,9 @@ from terminal.requests import (
     check_number,
     check_reason,
 )
-from terminal.state import card_view
 from terminal.tapdesk import TapDesk
 from terminal.unshown import resolve
+from terminal.viewing import Viewer
 
 
 class TerminalService:
@@ -66,8 +59,16 @@ class TerminalService:
         self._callbacks: set[Callable[[str], None]] = set()
         self._lock = threading.Lock()
         self._list = ChoiceList(parts)
+        self._viewer = Viewer(parts, self._list)
+        #: Where a position is in practice mode: the room that serves it meanwhile.
+        self.rooms: dict[str, TerminalService] = {}
+        self.practice: Practice | None = None
         #: The counter's daily work: collections, goods, holds, bookings, search.
         self.work = CounterWork(parts, self.position)
+
+    def train(self, open_room: Callable[[], TerminalService]) -> None:
+        """From now on positions may practise; ``open_room`` opens the room at the first time."""
+        self.practice = self.work.training = Practice(self, open_room)
 
     def start(self) -> None:
         """Finds out what an interruption hid, then starts readers and courier."""
@@ -87,6 +88,8 @@ class TerminalService:
         for reader in self.parts.readers:
             reader.stop()
         self.parts.courier.stop()
+        if self.practice is not None:
+            self.practice.close()
         self.parts.writer.close()
         for close in self.parts.closing:
             close()
@@ -126,57 +129,18 @@ class TerminalService:
         for position in self._positions.values():
             position.touch()
 
+    @in_its_room
     def snapshot_view(self, position: str) -> PositionView:
         """See ``TerminalSurface.snapshot_view``."""
-        held = self.position(position)
-        parts, now = self.parts, self.parts.facts.time.now()
-        installed, link = parts.facts.installed, parts.facts.link
-        venue = installed.venue(held.config.venue)
-        session = held.session(now.boot_ms)
-        phase, since_ms, answer = held.shown()
-        closed = self._closed_code()
-        card = None
-        if session is not None:
-            today = local_day(now.now_ms, venue.zone).isoformat()
-            card = views.card_shown(session, card_view(session.presented, installed.cards, today))
-        with parts.writer.turn:
-            size, signed = parts.writer.size, parts.writer.daybook.signed()
-            confirmed = parts.writer.daybook.signed(link.acknowledged)
-        return PositionView(
-            position=position,
-            profile=held.config.profile,
-            venue=venue.id,
-            venue_name=venue.name or venue.id,
-            venue_name_en=venue.name_en or venue.name or venue.id,
-            phase=Phase.CLOSED if closed and phase is Phase.IDLE else phase,
-            since_ms=since_ms,
-            now_ms=now.now_ms,
-            reader=held.reader(),
-            link=views.link_shown(
-                link, size, parts.facts.snapshot_age(now).value, now, parts.courier.progress
-            ),
-            size=size,
-            signed=signed,
-            confirmed=confirmed,
-            offer=self._own_offer(held, now),
-            card=card,
-            choices=self._list.of(held, now),
-            answer=answer,
-            unshown=self._desk.unshown.get(position),
-            shift=parts.shifts.current(position),
-            closed_code=closed,
-            demo=parts.demo,
-            revision=held.revision,
-            waiting=held.armed(),
-            tiles=tuple(self._shown_offer(held, one, now) for one in held.config.offers),
-            nearby=nearby(installed, venue) if closed else (),
-        )
+        return self._viewer.view(self.position(position), self._desk.unshown.get(position))
 
+    @in_its_room
     def card_present(self, position: str) -> bool:
         """See ``TerminalSurface.card_present``."""
         boot_ms = self.parts.facts.time.now().boot_ms
         return self.position(position).session(boot_ms) is not None
 
+    @in_its_room
     def choices(self, position: str) -> list[OfferChoice]:
         """See ``TerminalSurface.choices``."""
         held = self.position(position)
@@ -185,6 +149,7 @@ class TerminalService:
             raise NoCard("no card is at hand; tap one first. Nothing was recorded")
         return list(self._list.of(held, now))
 
+    @in_its_room
     def recent(self, position: str, limit: int = 20) -> list[RecentTap]:
         """See ``TerminalSurface.recent``."""
         held, parts = self.position(position), self.parts
@@ -202,6 +167,7 @@ class TerminalService:
                 verdicts,
             )
 
+    @in_its_room
     def totals(self, position: str) -> Totals:
         """See ``TerminalSurface.totals``."""
         return self.parts.shifts.totals(self.position(position).id)
@@ -241,6 +207,7 @@ class TerminalService:
 
     # What is asked of it.
 
+    @in_its_room
     def tap(
         self,
         position: str,
@@ -280,6 +247,7 @@ class TerminalService:
         )
         return self._desk.run(held, order, self._desk.card_for(held, order, wait_ms))
 
+    @in_its_room
     def void(
         self,
         position: str,
@@ -310,19 +278,23 @@ class TerminalService:
         """See ``TerminalSurface.outcome_of``."""
         return self.parts.flow.recorded(check_nonce(nonce))
 
+    @in_its_room
     def dismiss(self, position: str) -> None:
         """See ``TerminalSurface.dismiss``."""
         held = self.position(position)
         self._desk.settle(held, held.clear(self.parts.facts.time.now().now_ms))
 
+    @in_its_room
     def choose(self, position: str, offer: str) -> None:
         """See ``TerminalSurface.choose``."""
         self.position(position).choose(offer, self.parts.facts.time.now().boot_ms)
 
+    @in_its_room
     def last_unshown(self, position: str) -> Unshown | None:
         """See ``TerminalSurface.last_unshown``."""
         return self._desk.unshown.get(self.position(position).id)
 
+    @in_its_room
     def acknowledge(self, position: str, nonce: str) -> None:
         """See ``TerminalSurface.acknowledge``."""
         self._desk.acknowledge(self.position(position), check_nonce(nonce))
@@ -331,6 +303,7 @@ class TerminalService:
         """See ``TerminalSurface.sync_now``."""
         return self.parts.courier.sync_now()
 
+    @in_its_room
     def open_shift(self, position: str, operator: str) -> ShiftShown:
         """See ``TerminalSurface.open_shift``."""
         held = self.position(position)
@@ -339,6 +312,7 @@ class TerminalService:
         held.touch()
         return shift
 
+    @in_its_room
     def close_shift(self, position: str) -> Totals:
         """See ``TerminalSurface.close_shift``."""
         held = self.position(position)
@@ -347,6 +321,7 @@ class TerminalService:
         held.touch()
         return totals
 
+    @in_its_room
     def close_day(self, position: str) -> Totals:
         """See ``TerminalSurface.close_day``."""
         held = self.position(position)
@@ -369,27 +344,3 @@ class TerminalService:
             known = ", ".join(self._positions)
             raise PositionUnknown(f"no position {name!r}; terminal.toml has {known}")
         return held
-
-    def _own_offer(self, held: Position, now: Moment) -> OfferShown | None:
-        """The offer that a kiosk redeems, with what is left of it here."""
-        name = held.offer(now.boot_ms)
-        return self._shown_offer(held, name, now) if name else None
-
-    def _shown_offer(self, held: Position, name: str, now: Moment) -> OfferShown:
-        installed = self.parts.facts.installed
-        offer, left = installed.offer(name), None
-        if isinstance(offer, Offer):
-            with self.parts.writer.turn:
-                left = self.parts.stock.left(offer, installed.venue(held.config.venue), now)
-        return views.offer_shown(name, installed, left)
-
-    def _closed_code(self) -> str:
-        """The code for which no tap can be served now, empty if taps are served."""
-        facts, now = self.parts.facts, self.parts.facts.time.now()
-        if self.parts.writer.fault:
-            return Code.T06.value
-        if facts.link.revoked or facts.link.quarantined:
-            return Code.T01.value
-        if not now.clock_ok:
-            return Code.T03.value
-        return Code.T02.value if facts.snapshot_age(now) is SnapshotAge.LOCKED else ""

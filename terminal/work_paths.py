@@ -42,6 +42,7 @@ QUESTIONS: Final[Mapping[str, Path]] = {
     "goods/movements": Path("movements", wraps="movements"),
     "holds": Path("holds", wraps="holds"),
     "manual": Path("manual_lines", wraps="lines"),
+    "practice": Path("practice"),
 }
 
 ACTS: Final[Mapping[str, Path]] = {
@@ -71,6 +72,8 @@ ACTS: Final[Mapping[str, Path]] = {
     ),
     "holds/place": Path("place_hold", {"offer": str, "units": int, "minutes": int, "label": str}),
     "holds/release": Path("release_hold", {"hold": str}),
+    "practice/start": Path("start_practice"),
+    "practice/end": Path("end_practice"),
     "manual/sheet": Path("issue_sheet", wraps="sheet"),
     "manual/add": Path(
         "add_manual",

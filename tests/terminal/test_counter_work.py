@@ -33,7 +33,7 @@ def test_a_parcel_is_signed_for_with_its_numbers(rig: Rig) -> None:
         "counter", "pack", 100, numbers=["A00001-A00060", "A00101-A00140"], nonce="n1"
     )
     assert again.seq == done.seq
-    (line,) = rig.service.work.goods()
+    (line,) = rig.service.work.goods("counter")
     assert (line.received, line.on_hand, line.numbers) == (
         100, 100, ("A00001-A00060", "A00101-A00140"),
     )  # fmt: skip
@@ -49,7 +49,7 @@ def test_a_parcel_with_a_difference_needs_a_reason_and_counts_what_came(rig: Rig
     rig.service.work.receive_goods("counter", "pack", 97, expected=100, reason="short")
     entry = rig.entries()[-1]
     assert (entry["quantity"], entry["expected"], entry["reason_code"]) == (97, 100, "short")
-    assert rig.service.work.goods()[0].on_hand == 97
+    assert rig.service.work.goods("counter")[0].on_hand == 97
 
 
 def test_numbers_that_overlap_are_refused_and_name_what_lies_there(rig: Rig) -> None:
@@ -81,7 +81,7 @@ def test_a_transfer_is_signed_by_both_stations(rig: Rig, tmp_path: Path, world: 
         rig.service.work.send_goods("counter", "pack", 10, "S02", ["A00060-A00069"])
     sent = rig.service.work.send_goods("counter", "pack", 10, "M01", ["A00011-A00020"])
     assert sent.slip.startswith(f"redcard-transfer/v1 {sent.transfer} pack S01 M01 10 ")
-    (line,) = rig.service.work.goods()
+    (line,) = rig.service.work.goods("counter")
     assert (line.on_hand, line.numbers) == (40, ("A00001-A00010", "A00021-A00050"))
     # The other station has a terminal of its own; here its kiosk at M01 stands in for it.
     other = with_proxies(Rig(tmp_path / "other", world))
@@ -112,9 +112,9 @@ def test_a_hold_is_kept_for_its_caller_and_ends_by_itself(rig: Rig) -> None:
     shown = begin(rig, "pack", hold=held.hold)
     assert put(rig, rig.member(10), rig.member(11)).takable == 2
     rig.service.work.confirm_collection("counter", shown.batch)
-    assert [one.left for one in rig.service.work.holds()] == [8]
+    assert [one.left for one in rig.service.work.holds("counter")] == [8]
     rig.clock.pass_ms(61 * 60_000)
-    assert rig.service.work.holds() == []
+    assert rig.service.work.holds("counter") == []
     assert rig.service.parts.journal.fact(f"hold.{held.hold}") == ""
     assert rig.counter(rig.member(3), "pack", "tap-9").code == "A01"
 
@@ -186,7 +186,7 @@ def test_a_shift_of_more_offers_than_an_entry_holds_closes_in_several(rig: Rig) 
 def test_late_entries_come_from_a_sheet_that_was_printed_here(rig: Rig) -> None:
     work, sup = rig.service.work, {"supervisor": "chief", "supervisor_pin": "4711"}
     rig.service.parts.supervisors.add("chief", "4711")
-    sheet = work.issue_sheet()
+    sheet = work.issue_sheet("counter")
     assert sheet == "T-1-P00001"
 
     def add(**changes: Any) -> Any:
@@ -218,7 +218,7 @@ def test_late_entries_come_from_a_sheet_that_was_printed_here(rig: Rig) -> None:
         add(quantity=1)
     assert word_of(error) == "line_entered"
     rig.restart()
-    assert [one.sheet for one in rig.service.work.manual_lines()] == ["T-1-P00001/01"]
+    assert [one.sheet for one in rig.service.work.manual_lines("counter")] == ["T-1-P00001/01"]
 
 
 def test_a_member_sees_what_was_used_and_what_is_possible(rig: Rig) -> None:
