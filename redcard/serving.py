@@ -119,6 +119,7 @@ def serve_terminal(
             server = AnnouncingServer(config, lambda: _announce(home, serving, ready))
             service.start()
             if printer is not None:
+                service.work.printer_fault = lambda: printer.shown.detail
                 printer.start()
             asyncio.run(server.serve(sockets=[listener]))
         finally:

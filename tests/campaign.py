@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-from tests.campaigns import disks, drop, fuzz, mutants, schedules, year
+from tests.campaigns import disks, drop, flips, fuzz, mutants, paint, schedules, year
 from tests.campaigns.report import UNBOUNDED, Budget, Campaign, Report, to_stderr
 
 CAMPAIGNS: Final = {
@@ -42,6 +42,15 @@ CAMPAIGNS: Final = {
             1,
             1,
             disks.io_faults,
+        ),
+        Campaign(
+            "bytes",
+            "every byte of a ledger and its export is changed: found, and the entry named",
+            "bytes of the database beside its entries",
+            UNBOUNDED,
+            400,
+            flips.flips,
+            flips.parts,
         ),
         Campaign(
             "schedules",
@@ -76,6 +85,14 @@ CAMPAIGNS: Final = {
             2,
             mutants.run,
             mutants.parts,
+        ),
+        Campaign(
+            "paint",
+            "the kiosk's page: quick, light, and no heavier after ten thousand taps",
+            "taps in one page",
+            10_000,
+            50,
+            paint.run,
         ),
         Campaign(
             "year",

@@ -17,11 +17,26 @@ from typing import Final
 from urllib.parse import parse_qsl, urlencode
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from screens.web import PROBLEM_JSON, PagePolicy
+from screens.language import wording
+from screens.web import (
+    PROBLEM_JSON,
+    PagePolicy,
+    Problem,
+    language_of,
+    problem_of_status,
+    problem_response,
+)
 from terminal.errors import RequestForbidden
+
+
+def _(text: str) -> str:
+    """Marks a text for translation where it stands in a table."""
+    return text
+
 
 BODY_BYTES_MAX: Final = 65_536
 KEY_PARAMETER: Final = "key"
@@ -180,15 +195,30 @@ class Guard:
             response = RedirectResponse(opened[0], status_code=303)
             response.set_cookie(self.gate.cookie, opened[1], httponly=True, samesite="strict")
             host = Headers(scope=scope).get("host", "").lower()
-            return response if host in self.gate.hosts else _refusal("host", "wrong host")
+            return response if host in self.gate.hosts else _refusal(scope, "host", "wrong host")
         try:
             self.gate.admit(scope)
         except RequestForbidden as error:
-            return _refusal(error.rule, str(error))
+            return _refusal(scope, error.rule, str(error))
         return None
 
 
-def _refusal(rule: str, what: str) -> Response:
+#: What a refused person reads, in the words of the rule that was broken; all else is general.
+_FOR_PEOPLE: Final = {
+    "token": _("Open the page by the address that `redcard counter` or `redcard kiosk` prints."),
+    "host": _("Open the page by the address 127.0.0.1 on this machine itself."),
+    "client": _("The terminal answers on this machine only."),
+}
+
+
+def _refusal(scope: Scope, rule: str, what: str) -> Response:
+    """A page for a person, a problem document for a program; neither did anything."""
+    request = Request(scope)
+    if request.method == "GET" and "text/html" in request.headers.get("accept", ""):
+        words = wording(language_of(request))
+        general = problem_of_status(words, 403)
+        detail = words.gettext(_FOR_PEOPLE[rule]) if rule in _FOR_PEOPLE else general.detail
+        return problem_response(request, Problem(403, general.title, detail))
     document = {
         "type": "about:blank",
         "status": 403,

@@ -111,6 +111,20 @@ def test_attacks_on_a_change_are_refused(rule: str, headers: dict[str, str]) -> 
     assert site.reached == 0
 
 
+@pytest.mark.parametrize(("language", "word"), [("zh-CN", "拒绝"), ("en", "refused")])
+def test_a_person_who_is_refused_reads_a_page(language: str, word: str) -> None:
+    site = Site()
+    headers = {"accept": "text/html,*/*", "accept-language": language}
+    answer = site.send("GET", "/kiosk", headers)
+    assert answer.status_code == 403
+    assert answer.headers["content-type"].startswith("text/html")
+    assert "content-security-policy" in answer.headers
+    assert word in answer.text
+    assert "redcard kiosk" in answer.text
+    assert TOKEN not in answer.text
+    assert site.send("POST", "/api/tap", {**headers, "host": "x"}).json()["rule"] == "host"
+
+
 def test_another_machine_is_refused_even_with_the_token() -> None:
     site = Site(client="192.0.2.7")
     assert site.send("POST", "/api/tap", GOOD_PAGE, b"{}").json()["rule"] == "client"
