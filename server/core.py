@@ -17,15 +17,16 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
 from ledger.log.note import sign_note
-from ledger.rules.offer import Decision
-from server import enrolment, online, supervisors
+from ledger.rules.offer import Decision, Offer
+from server import enrolment, hot_holds, online, supervisors
 from server.back_office import BackOffice
 from server.configuring import tell_configuration
 from server.database import Database
 from server.enrolment import Activation
 from server.errors import DatabaseFault, EnrolmentRefused, TerminalUnknown
+from server.heads import read_log
 from server.home import FEED, JUDGEMENTS, WITNESS, ServerHome
-from server.ingest import Ingest, read_log, standing
+from server.ingest import Ingest, standing
 from server.pages_of_records import feed_page, judgements_page
 from server.projections import Projector
 from server.schema import ledgers, settings
@@ -149,8 +150,12 @@ class ServerCore(BackOffice):
 
     async def hold(self, question: online.Question) -> Decision:
         """Decides on a tap on an ``online`` offer and holds its units; see ``online.hold``."""
+        hot = self.database.hot
+        published = await self.book.lately(self.database)
+        offer = published.newest.get(question.offer)
+        if hot is not None and isinstance(offer, Offer) and online.endless(offer):
+            return await hot_holds.hold(hot, published, offer, question, self.now_ms())
         async with self.database.writing() as connection:
-            published = await self.book.read(connection)
             return await online.hold(connection, self.database, published, question, self.now_ms())
 
     # Terminals.

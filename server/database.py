@@ -59,7 +59,7 @@ class Database:
         self.hot = HotPath(url) if self.postgresql else None
         if self.postgresql:
             self._writer = self._reader = create_async_engine(
-                parsed, pool_size=POOL_CONNECTIONS_MAX, max_overflow=0, pool_pre_ping=True
+                parsed, pool_size=POOL_CONNECTIONS_MAX, max_overflow=0
             )
         else:
             self._writer = _sqlite_engine(url, "BEGIN IMMEDIATE", connections=1)

@@ -100,7 +100,7 @@ class HotPath:
         self._opening = asyncio.Lock()
 
     @asynccontextmanager
-    async def _connected(self) -> AsyncIterator[Any]:
+    async def connected(self) -> AsyncIterator[Any]:
         """A connection; what goes wrong on it is a fault of the database."""
         import asyncpg
 
@@ -122,7 +122,7 @@ class HotPath:
         Raises:
             DatabaseFault: PostgreSQL does not answer.
         """
-        async with self._connected() as connection:
+        async with self.connected() as connection:
             return await connection.fetchrow(_HEAD, ledger)
 
     async def write(self, group: Sequence[Arrived], vkeys: Mapping[int, str]) -> set[int]:
@@ -139,7 +139,7 @@ class HotPath:
         Raises:
             DatabaseFault: nothing was stored, as far as is known.
         """
-        async with self._connected() as connection, connection.transaction():
+        async with self.connected() as connection, connection.transaction():
             # In one order everywhere, so that two servers never wait for each other.
             await connection.execute(_LOCK, [work.number for work in group])
             moved = {row[0] for row in await connection.fetch(_ADVANCE, *_heads_of(group))}
@@ -168,14 +168,14 @@ async def _store_entries(connection: Any, group: Sequence[Arrived]) -> None:
         ]
         await connection.execute(_FEW_ENTRIES, *zip(*rows, strict=True))
         return
-    rows = (
+    many = (
         (work.number, seq, body)
         for work in group
         for seq, body in enumerate(work.admitted.entries, work.admitted.old_size)
     )
     await connection.copy_to_table(
         "entries",
-        source=io.BytesIO(copy_of(rows)),
+        source=io.BytesIO(copy_of(many)),
         columns=("log", "seq", "body"),
         format="binary",
     )

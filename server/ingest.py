@@ -8,7 +8,7 @@ is judged later, off this path (``server.projections``).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -18,14 +18,21 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger.log.checkpoint import cosign
-from ledger.log.merkle import Frontier, leaf_hash
-from ledger.log.note import Ed25519Verifier, Signer
+from ledger.log.note import Signer
 from server.commits import GroupCommit, StoredLog, Work
 from server.database import Database
 from server.errors import DatabaseFault, Overloaded, TerminalUnknown
-from server.schema import entries, evidence, ledgers, receipts
+from server.heads import (
+    UNKNOWN_TEXT,
+    LeavesWanted,
+    admit_stored,
+    nothing_held,
+    read_log,
+    stored_log,
+)
+from server.schema import evidence, ledgers, receipts
 from sync import admission
-from sync.admission import LedgerState, LogState, admit
+from sync.admission import LedgerState, admit
 from sync.errors import Malformed
 from sync.protocol import (
     BATCH_ENTRIES_MAX,
@@ -64,14 +71,6 @@ class Answer:
     media_type: str
     body: bytes
     headers: dict[str, str] = field(default_factory=dict)
-
-
-class _LeavesWanted(Exception):
-    """Admission asked for stored leaf hashes that were not read yet."""
-
-    def __init__(self, start: int, stop: int) -> None:
-        super().__init__(start, stop)
-        self.start, self.stop = start, stop
 
 
 class Ingest:
@@ -152,7 +151,7 @@ class Ingest:
             for _ in range(_ATTEMPTS_MAX):
                 async with self._database.reading() as connection:
                     stored = await read_log(connection, batch.ledger)
-                    verdict = await _admit(connection, stored, batch)
+                    verdict = await admit_stored(connection, stored, batch)
                     answer = await self._without_storing(connection, stored, verdict)
                 if answer is not None:
                     return answer
@@ -180,17 +179,28 @@ class Ingest:
         if stored is None:
             if self._database.hot is None:
                 return None
-            row = await self._database.hot.head(batch.ledger)
-            if row is None:
-                return None
-            stored = _stored_log(dict(row))
+            stored = await self.head(batch.ledger)
         try:
-            verdict = admit(stored.state, batch, _nothing_held, stored.verifiers)
-        except _LeavesWanted:
+            verdict = admit(stored.state, batch, nothing_held, stored.verifiers)
+        except LeavesWanted:
             return None
         if not isinstance(verdict, admission.Admitted):
             return None
         return await self._store(stored, batch, verdict, carrier)
+
+    async def head(self, ledger: str) -> StoredLog:
+        """A ledger's head as it is now.
+
+        Raises:
+            TerminalUnknown: there is no such ledger.
+        """
+        if self._database.hot is None:
+            async with self._database.reading() as connection:
+                return await read_log(connection, ledger)
+        row = await self._database.hot.head(ledger)
+        if row is None:
+            raise TerminalUnknown(UNKNOWN_TEXT)
+        return stored_log(row)
 
     async def _without_storing(
         self, connection: AsyncConnection, stored: StoredLog, verdict: admission.Admission
@@ -309,83 +319,6 @@ def standing(state: LedgerState) -> str:
     if state is LedgerState.QUARANTINED:
         return StatusWord.QUARANTINED.value
     return StatusWord.REVOKED.value
-
-
-async def read_log(connection: AsyncConnection, ledger: str) -> StoredLog:
-    """Reads a ledger's head.
-
-    Raises:
-        TerminalUnknown: there is no such ledger.
-    """
-    found = (
-        (await connection.execute(select(ledgers).where(ledgers.c.ledger == ledger)))
-        .mappings()
-        .one_or_none()
-    )
-    if found is None:
-        raise TerminalUnknown(
-            "no ledger of this name is enrolled here; nothing was taken. "
-            "Check the server's address, or enrol the terminal"
-        )
-    return _stored_log(found)
-
-
-def _stored_log(row: Mapping[Any, Any]) -> StoredLog:
-    vkeys = tuple(row["vkeys"].splitlines())
-    state = LogState(
-        ledger=row["ledger"],
-        origin=row["origin"],
-        vkeys=vkeys,
-        size=row["size"],
-        root=bytes(row["root"]),
-        frontier=Frontier.from_bytes(bytes(row["frontier"])),
-        state=LedgerState(row["state"]),
-    )
-    return StoredLog(row["log"], state, tuple(Ed25519Verifier.from_vkey(key) for key in vkeys))
-
-
-def _nothing_held(start: int, stop: int) -> Sequence[bytes]:
-    """Leaves for a batch that follows what is held, which asks for none."""
-    if start < stop:
-        raise _LeavesWanted(start, stop)
-    return ()
-
-
-async def _admit(
-    connection: AsyncConnection, stored: StoredLog, batch: Batch
-) -> admission.Admission:
-    """Runs the pure admission, reading stored leaves only when it asks for them."""
-    known: dict[tuple[int, int], list[bytes]] = {}
-    root = await connection.scalar(
-        select(receipts.c.root).where(receipts.c.log == stored.log, receipts.c.size == batch.end)
-    )
-
-    def held(start: int, stop: int) -> Sequence[bytes]:
-        if start >= stop:
-            return []
-        if (start, stop) not in known:
-            raise _LeavesWanted(start, stop)
-        return known[start, stop]
-
-    def receipted_root(size: int) -> bytes | None:
-        return bytes(root) if root is not None and size == batch.end else None
-
-    while True:
-        try:
-            return admit(stored.state, batch, held, stored.verifiers, receipted_root)
-        except _LeavesWanted as wanted:
-            known[wanted.start, wanted.stop] = await _leaves(
-                connection, stored.log, wanted.start, wanted.stop
-            )
-
-
-async def _leaves(connection: AsyncConnection, log: int, start: int, stop: int) -> list[bytes]:
-    statement = (
-        select(entries.c.body)
-        .where(entries.c.log == log, entries.c.seq >= start, entries.c.seq < stop)
-        .order_by(entries.c.seq)
-    )
-    return [leaf_hash(bytes(body)) for body in (await connection.scalars(statement)).all()]
 
 
 _FORK_TEXT: Final = (

@@ -6,7 +6,9 @@ one. The judge reads versions by the number that an entry names, terminals get t
 
 from __future__ import annotations
 
+import asyncio
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
@@ -18,6 +20,7 @@ from ledger.errors import OfferInvalid
 from ledger.rules.catalogue import load_offers, load_venues, parse_offer, parse_venue, share_groups
 from ledger.rules.leases import StockPool
 from ledger.rules.offer import BrokenOffer, Offer, StockMode, Venue
+from server.database import Database
 from server.errors import ImportRefused, PublicationRefused
 from server.facts import History
 from server.schema import offers, venues
@@ -25,6 +28,8 @@ from server.schema import offers, venues
 Document = dict[str, Any]
 
 FILE_BYTES_MAX: Final = 64 << 20
+#: How old a look at what is published may be where it is asked for many times a second.
+LATELY_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +65,20 @@ class OfferBook:
         """Reads nothing yet."""
         self._mark: _Mark | None = None
         self._published = Published()
+        self._read_s = -math.inf
+
+    async def lately(self, database: Database) -> Published:
+        """What was published at most a moment ago, for what is asked many times a second."""
+        now_s = asyncio.get_running_loop().time()
+        if now_s - self._read_s > LATELY_S:
+            async with database.reading() as connection:
+                await self.read(connection)
+            self._read_s = now_s
+        return self._published
+
+    def forget(self) -> None:
+        """Something was published by this process: it is in force at once."""
+        self._read_s = -math.inf
 
     async def read(self, connection: AsyncConnection) -> Published:
         """What is published now."""

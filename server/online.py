@@ -137,22 +137,21 @@ async def hold(
     key = Key(log, question.nonce)
     card = await _card(connection, question, now_ms)
     member = card.member.ref if card.member is not None else ""
-    endless = offer.stock.mode is StockMode.NONE
-    await lock(connection, database, member=member, offer="" if endless else offer.id)
+    await lock(connection, database, member=member, offer="" if endless(offer) else offer.id)
     before = (
         await connection.execute(
             select(holds).where(holds.c.log == log, holds.c.nonce == question.nonce)
         )
     ).one_or_none()
     if before is not None and bytes(before.content) != question.content:
-        return _word(Code.T07, question)
-    if before is not None and _stands(before.state, before.expires_ms, now_ms):
+        return word(Code.T07, question)
+    if before is not None and stands(before.state, before.expires_ms, now_ms):
         await _prolong(connection, key, now_ms)
-        return _word(Code.A00, question, replay=True)
+        return word(Code.A00, question, replay=True)
     venue = published.venues.get(question.venue) or Venue(question.venue)
     part = Bucket(offer.id, bucket_of(offer, venue, now_ms))
     decision = consent(
-        _request(question, card),
+        request_of(question, card),
         offer,
         await uses_of(connection, member, offer, now_ms, key),
         await _free(connection, offer, part, question.quantity, now_ms, key),
@@ -165,16 +164,23 @@ async def hold(
     return decision
 
 
-def _stands(state: str, expires_ms: int, now_ms: int) -> bool:
+def endless(offer: Offer) -> bool:
+    """Whether an offer is decided here and has no stock: its holds wait for no others."""
+    return offer.offline is OfflineMode.ONLINE and offer.stock.mode is StockMode.NONE
+
+
+def stands(state: str, expires_ms: int, now_ms: int) -> bool:
     """Whether the hold is good as it is: confirmed, or not over."""
     return state == CONFIRMED or (state == HELD and expires_ms > now_ms)
 
 
-def _word(code: Code, question: Question, *, replay: bool = False) -> Decision:
+def word(code: Code, question: Question, *, replay: bool = False) -> Decision:
+    """A decision that needs no rule: the nonce was bound to it, or to something else."""
     return Decision(outcome=CODES[code].outcome, code=code, offer=question.offer, replay=replay)
 
 
-def _request(question: Question, card: CardView) -> RedemptionRequest:
+def request_of(question: Question, card: CardView) -> RedemptionRequest:
+    """The tap that is asked about, as the rules see it."""
     return RedemptionRequest(
         nonce=question.nonce,
         card=card,

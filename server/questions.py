@@ -16,7 +16,6 @@ from server.errors import DatabaseFault, RequestUnauthentic
 from server.holding import refuses
 from server.holds import lagging
 from server.home import FEED
-from server.ingest import read_log
 from server.online import HOLD_MS, Question
 from server.refills import refill
 from sync.admission import LedgerState
@@ -51,8 +50,7 @@ async def origin_of_asker(
         TerminalUnknown: no such ledger.
         RequestUnauthentic: not signed by it, long ago, or its ledger is revoked or quarantined.
     """
-    async with core.database.reading() as connection:
-        stored = await read_log(connection, ledger)
+    stored = await core.ingest.head(ledger)
     problem = check_authorization(
         header,
         ledger=ledger,

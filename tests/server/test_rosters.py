@@ -30,6 +30,9 @@ class Folder:
         self.fetched[name] = len(data)
         return Response(200, {}, data)
 
+    def close(self) -> None:
+        pass
+
 
 def roster_bytes(store: SnapshotStore) -> bytes:
     assert store.current is not None
@@ -53,6 +56,7 @@ def test_a_terminal_of_yesterday_fetches_the_changes_alone(home: Path, tmp_path:
         assert max(deltas.values()) < 400 < whole
         assert not any(name.endswith(".roster.bin") for name in folder.fetched)
         assert roster_bytes(store) == core.repository.target(ROSTER_TARGET)
+        assert store.current is not None
         with Roster.open(store.current.path(ROSTER_TARGET)) as roster:
             states = [roster.lookup(card(n)) for n in (7, 8, 9)]
         assert [one and one.status for one in states] == ["blocked", "active", "replaced"]

@@ -22,7 +22,7 @@ from server.members import take_rows
 T = TypeVar("T")
 
 DOMAIN: Final = "bench.redcard.example"
-#: Offer decided at the server; more of them than a bench will hold.
+#: Offer decided at the server, once for each member, as a ticket is redeemed once.
 ONLINE_OFFER: Final = "BENCH-ONLINE"
 _VENUES: Final = [{"id": "M01", "name": "Bench", "district": "东城区", "level": "city"}]
 _YEARS: Final = {"from": "2014-01-01T00:00:00+08:00", "until": "2100-01-01T00:00:00+08:00"}
@@ -39,7 +39,6 @@ _OFFERS: Final[list[dict[str, Any]]] = [
         "id": ONLINE_OFFER,
         "kind": "ticket",
         "limits": [{"count": 1, "per": "offer"}],
-        "stock": {"pool": 1_000_000},
         "offline": "online",
         **_YEARS,
     },

@@ -23,8 +23,9 @@ from redcard.bench.ingest.load import START_MS
 from server.commits import StoredLog
 from server.core import ServerCore
 from server.database import Database
+from server.heads import read_log
 from server.home import WITNESS
-from server.ingest import Answer, Ingest, read_log
+from server.ingest import Answer, Ingest
 from sync.admission import Admitted, LogState, admit
 from sync.protocol import RECEIPT_MEDIA_TYPE, Batch
 
