@@ -181,7 +181,8 @@ def _families() -> Iterator[tuple[tuple[type[BaseException], ...], int, str]]:
     yield look(keys.errors, "KeyStoreError"), EXIT_SURROUNDINGS, "check the key file and passphrase"
     yield look(terminal.errors, "RequestInvalid"), EXIT_USAGE, "see --help"
     yield look(terminal.errors, "PositionUnknown"), EXIT_USAGE, ""
-    yield look(terminal.errors, "ShiftState"), EXIT_NO, ""
+    for name in ("ShiftState", "CollectionState", "GoodsRefused", "PracticeUnavailable"):
+        yield look(terminal.errors, name), EXIT_NO, ""
     yield look(terminal.errors, "TerminalError"), EXIT_SURROUNDINGS, "run: redcard doctor"
     yield look(server.errors, "ServerError"), EXIT_NO, ""
 

@@ -259,6 +259,7 @@ def _assemble(held: _Held, readers: Sequence[CardReader]) -> TerminalService:
             problems=held.problems,
             staff=StaffPin(held.home.path / "staff.json"),
             closing=held.server.closing(source),
+            reservations=reservations,
         ),
         [Position(position, changed) for position in config.positions],
     )

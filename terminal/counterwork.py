@@ -11,6 +11,7 @@ from concurrent.futures import CancelledError
 from concurrent.futures import TimeoutError as FutureTimeout
 from typing import Final
 
+from terminal.bookings import BookingList
 from terminal.collection import Collections
 from terminal.entries import Place
 from terminal.errors import NoCard, PracticeUnavailable
@@ -27,6 +28,7 @@ from terminal.search import RESULTS_MAX, OfferSearch
 from terminal.shiftwork import ShiftWork
 from terminal.work_answers import (
     AccountShown,
+    BookingShown,
     CollectionShown,
     CountLine,
     Found,
@@ -60,6 +62,7 @@ class CounterWork:
         self._holds = HoldDesk(parts)
         self._manual = ManualDesk(parts, parts.new_nonce)
         self._inquiry = Inquiry(parts)
+        self._bookings = BookingList(parts)
         #: Says what is wrong with the printer; set by whoever has one.
         self.printer_fault: Callable[[], str] = str
 
@@ -269,6 +272,13 @@ class CounterWork:
         """Gives a hold back to everybody; *writes*."""
         self._holds.release(self._place(position), check_name(hold, "hold"))
         self._position_of(position).touch()
+
+    # Bookings.
+
+    @in_its_room
+    def bookings(self, position: str, day: str = "") -> list[BookingShown]:
+        """Bookings of the position's venue on a day, today as a rule."""
+        return self._bookings.day(self._position_of(position), day)
 
     # Late entries (补录).
 

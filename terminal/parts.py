@@ -12,6 +12,7 @@ from terminal.courier import Courier
 from terminal.flow import TapFlow
 from terminal.journal import Journal
 from terminal.presenting import Presented
+from terminal.reservations import ReservationDesk
 from terminal.shift import Shifts
 from terminal.staff import StaffPin
 from terminal.state import TerminalFacts
@@ -34,6 +35,7 @@ class Parts:
         verdicts: the server's newest judgement of each entry that it has judged.
         problems: what hinders the terminal beside ledger and link, a sentence each.
         closing: what to close after the ledger.
+        reservations: tokens of bookings, none in the practice room.
         practice: it is the practice room; pages show that and nothing travels.
         staff: the PIN of the staff corner.
     """
@@ -59,3 +61,4 @@ class Parts:
     staff: StaffPin
     closing: Sequence[Callable[[], None]] = ()
     practice: bool = False
+    reservations: ReservationDesk | None = None

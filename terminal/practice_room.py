@@ -171,6 +171,7 @@ def _assembled(
         ledger=ledger,
         origin=origin,
         practice=True,
+        reservations=None,
         writer=writer,
         facts=facts,
         journal=journal,

@@ -65,6 +65,13 @@ class ReservationDesk:
         waiting = [one for one in found if one.venue == venue and one.id not in taken]
         return sorted(waiting, key=lambda one: (one.from_ms, one.id))
 
+    def known(self, venue: str) -> list[Reservation]:
+        """All tokens of a venue that were not withdrawn, used ones too, by their time."""
+        with self._lock:
+            found = [one for held in self._held.values() for one in held.values()]
+        mine = [one for one in found if one.venue == venue]
+        return sorted(mine, key=lambda one: (one.from_ms, one.id))
+
     def look(
         self, request: RedemptionRequest, offer: Offer | None, venue: Venue, shown: str, now: Moment
     ) -> tuple[ReservationState, str]:

@@ -43,6 +43,7 @@ QUESTIONS: Final[Mapping[str, Path]] = {
     "holds": Path("holds", wraps="holds"),
     "manual": Path("manual_lines", wraps="lines"),
     "practice": Path("practice"),
+    "bookings": Path("bookings", {"day": str}, "bookings"),
 }
 
 ACTS: Final[Mapping[str, Path]] = {

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
 import click
 
+from redcard.at_terminal import at_terminal, units_of
 from redcard.cli import pass_session, shared_options
 from redcard.console import EXIT_LEDGER, EXIT_NO, EXIT_SURROUNDINGS, Session, emit
 from redcard.errors import UsageInvalid
-
-if TYPE_CHECKING:
-    from terminal.remote import TerminalDesk
-    from terminal.surface import TerminalSurface
 
 WAIT_S_DEFAULT = 30
 WAIT_S_MAX = 300
@@ -60,7 +55,7 @@ def tap(
     """
     from terminal.web.ulid import new_ulid
 
-    with _desk(session, readers=True) as (desk, now_ms):
+    with at_terminal(session, readers=True) as (desk, now_ms):
         answer = desk.act(
             "tap",
             position=position or None,
@@ -95,7 +90,7 @@ def void(
     Same counter, same shift, within 15 minutes; later a supervisor. For a tap whose outcome is
     unknown, do not void: send its nonce again.
     """
-    with _desk(session, readers=False) as (desk, _now_ms):
+    with at_terminal(session, readers=False) as (desk, _now_ms):
         answer = desk.act(
             "void",
             position=position or None,
@@ -116,24 +111,45 @@ def shift() -> None:
 @shift.command("open")
 @click.option("--operator", required=True, help="Who works, for example a staff number.")
 @click.option("--position", default="", help="Position of terminal.toml; absent, the first.")
+@click.option("--take-over", is_flag=True, help="Close a shift that was left open, then open.")
 @shared_options
 @pass_session
-def open_(session: Session, operator: str, position: str) -> int:
-    """Open a shift."""
-    with _desk(session, readers=False) as (desk, _now_ms):
-        opened = desk.act("shift/open", position=position or None, operator=operator)
-    emit(session, opened, session.say(f"已接班：{operator}", f"Shift open: {operator}"))
+def open_(session: Session, operator: str, position: str, take_over: bool) -> int:
+    """Open a shift; says what the self-test found."""
+    with at_terminal(session, readers=True) as (desk, _now_ms):
+        opened = desk.act(
+            "shift/open", position=position or None, operator=operator, take_over=take_over
+        )
+    lines = [session.say(f"已接班：{operator}", f"Shift open: {operator}")]
+    if opened["taken_over"]:
+        left = opened["taken_over"]
+        lines.append(session.say(f"{left} 未交的班已代为交班", f"The shift of {left} was closed"))
+    words = "zh" if session.language() == "zh" else "en"
+    lines += [
+        f"  {'✓' if lamp['ok'] else '✕'} {lamp[words]['big']} {lamp[words]['small']}"
+        for lamp in opened["selftest"]
+    ]
+    emit(session, opened, "\n".join(lines))
     return 0
 
 
 @shift.command()
 @click.option("--position", default="", help="Position of terminal.toml; absent, the first.")
+@click.option("--counted", multiple=True, help="OFFER=UNITS counted on the shelf; may repeat.")
+@click.option("--reason", default="", help="Why counted goods differ, for example damaged.")
 @shared_options
 @pass_session
-def close(session: Session, position: str) -> int:
+def close(session: Session, position: str, counted: tuple[str, ...], reason: str) -> int:
     """Close the shift with its totals; what is not uploaded yet is no hindrance."""
-    with _desk(session, readers=False) as (desk, _now_ms):
-        totals = desk.act("shift/close", position=position or None)
+    with at_terminal(session, readers=False) as (desk, _now_ms):
+        closed = desk.act(
+            "shift/close", position=position or None, counted=units_of(counted), reason=reason
+        )
+    emit(session, closed, _closing_text(session, closed))
+    return 0
+
+
+def _closing_text(session: Session, closed: dict[str, Any]) -> str:
     counts = [
         f"  {session.say(line['title'], line['title_en'] or line['title'])}: {line['count']}"
         + (
@@ -141,39 +157,28 @@ def close(session: Session, position: str) -> int:
             if line["voids"]
             else ""
         )
-        for line in totals["lines"]
+        for line in closed["lines"]
+    ]
+    goods = [
+        session.say(
+            f"  {line['title']}：应有 {line['expected']}，清点 {line['counted']}，"
+            f"差 {line['difference']}",
+            f"  {line['title_en']}: {line['expected']} expected, {line['counted']} counted, "
+            f"difference {line['difference']}",
+        )
+        for line in closed["goods"]
+        if line["counted"] is not None
     ]
     head = session.say(
-        f"已交班：核销 {totals['redeemed']}，撤销 {totals['voided']}，未通过 {totals['declined']}",
-        f"Shift closed: {totals['redeemed']} redeemed, {totals['voided']} void, "
-        f"{totals['declined']} declined",
+        f"已交班：核销 {closed['redeemed']}，撤销 {closed['voided']}，未通过 {closed['declined']}",
+        f"Shift closed: {closed['redeemed']} redeemed, {closed['voided']} void, "
+        f"{closed['declined']} declined",
     )
-    emit(session, totals, "\n".join([head, *counts]))
-    return 0
-
-
-@contextmanager
-def _desk(session: Session, *, readers: bool) -> Iterator[tuple[TerminalDesk, int]]:
-    """The running service, else the terminal in this process; and the terminal's time."""
-    from redcard.demo_clock import clock_of
-    from terminal.home import Home
-    from terminal.remote import desk_of
-
-    home = Home.open(session.home_or("terminal"))
-    clock = clock_of(home.path)
-
-    def open_here() -> TerminalSurface:
-        from readers.pcsc import PcscReaders
-        from terminal.composition import open_terminal
-        from terminal.scanners import scanners_of
-
-        found = [PcscReaders(), *scanners_of(home.config)] if readers else []
-        service = open_terminal(home, clock, found)
-        service.start()
-        return service
-
-    with desk_of(home, open_here) as desk:
-        yield desk, clock.wall_ms()
+    pending = session.say(
+        f"待上传 {closed['pending']} 笔，已在本机签名保存，不影响交班",
+        f"{closed['pending']} entries go up later; they are signed and kept here",
+    )
+    return "\n".join([head, *counts, *goods, pending])
 
 
 def _pairs(evidence: tuple[str, ...]) -> dict[str, str]:

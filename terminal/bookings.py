@@ -1,0 +1,67 @@
+"""Today's bookings of a venue, from the tokens that the server sent to this terminal.
+
+A booking is a reservation token; the terminal knows no name. One whose session is not given any
+more is shown as moved, with its old time, so that the clerk can tell the member before the server
+has sent the new one. Units of a booking that nobody used return to stock at the server.
+"""
+
+from __future__ import annotations
+
+from ledger.rules import windows
+from ledger.rules.offer import Offer
+from ledger.rules.reservations import Reservation
+from terminal.manual import day_start_of
+from terminal.parts import Parts
+from terminal.position import Position
+from terminal.work_answers import BookingShown
+
+BOOKED, USED, MISSED, MOVED = "booked", "used", "missed", "moved"
+
+
+class BookingList:
+    """Lists bookings. Safe from several threads."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def day(self, held: Position, day: str) -> list[BookingShown]:
+        """Bookings that begin on a local day at the position's venue, by time.
+
+        Raises:
+            RequestInvalid: the day is no date.
+        """
+        desk, now = self._parts.reservations, self._parts.facts.time.now()
+        venue = self._parts.facts.installed.venue(held.config.venue)
+        start = day_start_of(day, venue.zone, now.now_ms)
+        end = windows.next_day_start(start, venue.zone)
+        if desk is None:
+            return []
+        found = [one for one in desk.known(venue.id) if start <= one.from_ms < end]
+        return [self._shown(one, venue.zone, now.now_ms) for one in found]
+
+    def _shown(self, one: Reservation, zone: str, now_ms: int) -> BookingShown:
+        offer = self._parts.facts.installed.offer(one.offer)
+        sound = offer if isinstance(offer, Offer) else None
+        title = (sound.title if sound is not None else "") or one.offer
+        return BookingShown(
+            booking=one.id,
+            offer=one.offer,
+            title=title,
+            title_en=(sound.title_en if sound is not None else "") or title,
+            venue=one.venue,
+            from_ms=one.from_ms,
+            until_ms=one.until_ms,
+            quantity=one.units,
+            state=self._state(one, sound, zone, now_ms),
+        )
+
+    def _state(self, one: Reservation, offer: Offer | None, zone: str, now_ms: int) -> str:
+        with self._parts.writer.turn:
+            used = one.id in self._parts.writer.reservations
+        if used:
+            return USED
+        if one.until_ms <= now_ms:
+            return MISSED
+        if offer is None or windows.ended(offer, one.from_ms):
+            return MOVED
+        return BOOKED if windows.open_at(offer, one.from_ms, zone) else MOVED
