@@ -1,5 +1,7 @@
 """More units of a leased stock for a terminal that has too few while a card lies on its reader.
 
+When the pool is empty, units that lie idle on other terminals are called back.
+
 The lease itself comes by the terminal's feed; the answer only says whether to look there. A lease
 that was granted after the last record that the terminal has is on its way and is not granted again,
 so that neither a lost answer nor a repeated question takes units twice.
@@ -7,9 +9,9 @@ so that neither a lost answer nor a repeated question takes units twice.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger.log import canonical
@@ -18,12 +20,17 @@ from ledger.rules.offer import Offer, OfflineMode, Venue
 from server.database import Database
 from server.errors import PublicationRefused, TerminalUnknown
 from server.holds import given_out
-from server.leases import grant, renew, stock_lock
+from server.leases import grant, renew, stock_lock, tell
 from server.offers import Published, bucket_of, capacity_of
 from server.online import left_elsewhere
-from server.schema import feed, leases, ledgers
+from server.schema import events, feed, leases, ledgers
 from server.stock import Bucket
 from sync.asking import LeaseQuestion, Word
+
+#: Leases called back by one tap that found the pool empty; the next such tap calls more.
+RECALLS_MAX: Final = 8
+#: How far back a feed is looked through for what it says of a lease.
+FEED_TAIL_RECORDS: Final = 50
 
 
 async def refill(
@@ -66,6 +73,7 @@ async def refill(
     needed = max(0, question.units - (question.left if held is not None else 0))
     free = capacity - await given_out(connection, part, now_ms)
     if free < needed:
+        await _call_back(connection, part, log, now_ms)
         elsewhere = await left_elsewhere(connection, offer, part, now_ms)
         return Word.VENUE_EMPTY if elsewhere else Word.POOL_EMPTY
     units = refill_units(needed, free) if needed else 0
@@ -76,6 +84,45 @@ async def refill(
             connection, database, published, part, ledger=ledger, units=units, now_ms=now_ms
         )
     return Word.GRANTED
+
+
+async def _call_back(connection: AsyncConnection, part: Bucket, log: int, now_ms: int) -> None:
+    """Asks terminals that hold unspent units of a part for them, each lease once an epoch.
+
+    Whoever is connected closes its lease at its next sync; the next tap finds the units.
+    """
+    spent = (
+        select(func.coalesce(func.sum(events.c.quantity), 0))
+        .where(events.c.lease == leases.c.lease, events.c.counted.is_(True))
+        .scalar_subquery()
+    )
+    statement = (
+        select(leases.c.lease, leases.c.epoch, leases.c.log)
+        .where(
+            leases.c.offer == part.offer,
+            leases.c.bucket == part.bucket,
+            leases.c.closed_ms.is_(None),
+            leases.c.log != log,
+            leases.c.units > spent,
+        )
+        .order_by(leases.c.granted_ms, leases.c.lease)
+    )
+    asked = 0
+    for row in (await connection.execute(statement)).all():
+        if asked < RECALLS_MAX and not await _called_back(connection, row):
+            record = {"kind": "recall", "lease": row.lease, "offer": part.offer}
+            await tell(connection, row.log, record | {"lease_epoch": row.epoch}, now_ms)
+            asked += 1
+
+
+async def _called_back(connection: AsyncConnection, lease: Any) -> bool:
+    """Whether the newest that the feed says of a lease is that it is wanted back."""
+    statement = select(feed.c.record).where(feed.c.log == lease.log).order_by(feed.c.number.desc())
+    for body in await connection.scalars(statement.limit(FEED_TAIL_RECORDS)):
+        record = canonical.decode(bytes(body))
+        if record.get("lease") == lease.lease:
+            return record.get("kind") == "recall"
+    return False
 
 
 async def _is_on_its_way(connection: AsyncConnection, log: int, question: LeaseQuestion) -> bool:

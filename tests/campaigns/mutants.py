@@ -29,6 +29,8 @@ ROOT: Final = Path(__file__).parents[2]
 STATE: Final = ROOT / "build" / "mutants.jsonl"
 Targets = dict[str, tuple[tuple[str, ...], ...]]
 PROCESSES: Final = 2
+#: Modules of the rules without a decision in them: words, and records that other modules fill.
+WITHOUT_RULES: Final = frozenset({"offer", "wording_zh", "wording_en", "__init__"})
 TIMEOUT_S: Final = 60.0
 #: Share of mutants that the tests must kill; those proved equivalent do not count.
 SCORE_MIN: Final = 0.90
@@ -56,9 +58,11 @@ TARGETS: Final[Targets] = {
         "ledger.rules",
         "tests/ledger/rules",
         """decide<test_decide limits<test_limits_and_usage windows<test_windows leases<test_leases
-        usage<test_limits_and_usage voids<test_voids stock<test_leases choice reservations request
+        usage<test_limits_and_usage voids<test_voids stock<test_leases choice
+        reservations<test_reservations request
         catalogue<test_catalogue fields<test_catalogue terms<test_catalogue
-        values<test_catalogue""",
+        values<test_catalogue lines<test_catalogue holidays<test_windows messages<test_messages
+        agents goods numbers dry_run""",
         _SCENARIOS,
     ),
     **_staged(

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from tests.campaign import CAMPAIGNS, listing, main
+from tests.campaigns import mutants
 from tests.campaigns.report import Report
 
 
@@ -33,3 +34,9 @@ def test_a_failure_or_a_control_that_is_not_caught_is_no_success() -> None:
     assert not Report().ok, "a campaign without a control proves nothing"
     assert not Report(controls={"fault": True, "other": False}).ok
     assert not Report(controls={"fault": True}, failures=["lost"]).ok
+
+
+def test_every_module_of_the_rules_is_tried_with_mutants() -> None:
+    modules = {path.stem for path in (mutants.ROOT / "ledger" / "rules").glob("*.py")}
+    tried = {name.removeprefix("ledger.rules.") for name in mutants.TARGETS}
+    assert modules - tried == mutants.WITHOUT_RULES
