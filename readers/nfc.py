@@ -1,8 +1,12 @@
-"""NFC readers with a PN532 on a serial port, by nfcpy. The one importer of nfc.
+"""NFC readers by nfcpy's drivers. The one importer of nfc.
 
-Only nfcpy's chip driver and its ISO-DEP are used, never its ``connect`` loop: the field is
-polled here, a few times a second. What nfcpy logs at debug level are card frames; its loggers
-are kept above that.
+A PN532 on a serial port, the USB readers that nfcpy knows, and its simulation over UDP. Only
+nfcpy's chip drivers and its ISO-DEP are used, never its ``connect`` loop: the field is polled here,
+a few times a second. What nfcpy logs at debug level are card frames; its loggers are kept above
+that.
+
+A serial number is asked as with PC/SC: the pseudo-APDU ``FF CA 00 00 00`` is answered here and goes
+to no card. Cards without a processor, and those of type F, answer that alone.
 """
 
 from __future__ import annotations
@@ -15,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from readers.apdu import split_response
+from readers.apdu import StatusWord, split_response
 from readers.attendance import AttendedReader, PoweredCard, Presence, Sight, monotonic_ms
 from readers.connection import Interface
 from readers.errors import CardMute, CardRemoved, CardUnreadable, ReaderFault, ReaderMissing
@@ -29,15 +33,21 @@ CHIP_TIMEOUT_MS: Final = 5_000
 POLL_MS: Final = 100
 #: nfcpy hands the path to a shell; nothing but a plain device path may reach it.
 _PATH: Final = re.compile(r"/dev/[A-Za-z0-9._/-]+")
+#: nfcpy's own paths: vendor and product, or bus and device; host and port of its simulation.
+_USB: Final = re.compile(r"usb(:[0-9a-fA-F]{4}(:[0-9a-fA-F]{4})?|:[0-9]{3}:[0-9]{3})?")
+_UDP: Final = re.compile(r"udp:[A-Za-z0-9.-]*:[0-9]{1,5}")
+_GET_UID: Final = bytes.fromhex("FFCA000000")
 _ISO_DEP: Final = 0x20
 _RANDOM_UID: Final = 0x08
 
 
 class NfcReader(AttendedReader):
-    """A PN532 on a serial port, as a ``CardReader``.
+    """An NFC reader, as a ``CardReader``.
 
     Args:
-        path: device file, best the stable one under ``/dev/serial/by-id``.
+        path: for a PN532 on a serial port the device file, best the stable one under
+            ``/dev/serial/by-id``; ``usb:VVVV:PPPP`` or ``usb:BUS:DEV`` for a USB reader of nfcpy
+            (PN531, PN533, RC-S956, RC-S380); ``udp:HOST:PORT`` for its simulation.
         name: the reader's name; the path if there is none.
         apdu_timeout_ms: how long a card may take for one answer.
         now_ms: clock for the health record.
@@ -54,9 +64,16 @@ class NfcReader(AttendedReader):
         apdu_timeout_ms: int = APDU_TIMEOUT_MS,
         now_ms: NowMs = monotonic_ms,
     ) -> None:
-        if not _PATH.fullmatch(path):
-            raise ReaderMissing(f"{path!r} is no device path such as /dev/serial/by-id/usb-NFC")
+        if not is_nfc(path):
+            raise ReaderMissing(
+                f"{path!r} is no path such as /dev/serial/by-id/usb-NFC or usb:054c:06c3"
+            )
         super().__init__(_NfcSlot(path, name or path, apdu_timeout_ms), now_ms=now_ms)
+
+
+def is_nfc(path: str) -> bool:
+    """Whether it has the form of a path that :class:`NfcReader` takes."""
+    return any(form.fullmatch(path) for form in (_PATH, _USB, _UDP))
 
 
 class _NfcSlot:
@@ -73,6 +90,9 @@ class _NfcSlot:
         self._uid = b""
 
     def open(self) -> None:
+        if not self._path.startswith("/"):
+            self._frontend = self._call(_open_named, self._path)
+            return
         if not Path(self._path).exists():
             raise ReaderMissing(f"{self._path} is not plugged in")
         self._frontend = self._call(_open_chip, self._path)
@@ -97,9 +117,8 @@ class _NfcSlot:
                 return sight
 
     def connect(self) -> PoweredCard:
-        frontend = self._chip()
-        tag = self._call(_activate, frontend)
-        return _NfcCard(self, tag, self._apdu_timeout_ms)
+        tag, uid = self._call(_activate, self._chip())
+        return _NfcCard(self, tag, uid, self._apdu_timeout_ms)
 
     def exchange(self, tag: Any, command: bytes, limit_ms: int) -> bytes:
         """One exchange in the chip's thread; after ``TimeoutError`` the chip is opened anew."""
@@ -109,7 +128,7 @@ class _NfcSlot:
             self._hang_up()
             raise
 
-    def activate_anew(self) -> Any:
+    def activate_anew(self) -> tuple[Any, bytes]:
         """Takes the field away from the card and activates it again."""
         return self._call(_activate_anew, self._chip())
 
@@ -144,22 +163,34 @@ class _NfcSlot:
         frontend, self._frontend = self._frontend, None
         if frontend is not None:
             with contextlib.suppress(OSError, AttributeError, TypeError):
-                frontend.device.chipset.transport.tty.close()
+                _port_of(frontend.device).close()
         self.close()
 
 
 class _NfcCard:
-    """One activated type 4 card."""
+    """One card in the field; without ISO-DEP it has its serial number and nothing else.
+
+    Args:
+        slot: the driver's side.
+        tag: nfcpy's type 4 tag, or ``None``.
+        uid: the serial number, empty where the card makes up a new one each time.
+        apdu_timeout_ms: how long the card may take.
+    """
 
     interface = Interface.CONTACTLESS
 
-    def __init__(self, slot: _NfcSlot, tag: Any, apdu_timeout_ms: int) -> None:
+    def __init__(self, slot: _NfcSlot, tag: Any, uid: bytes, apdu_timeout_ms: int) -> None:
         self._slot = slot
         self._tag = tag
+        self._uid = uid
         self._apdu_timeout_ms = apdu_timeout_ms
         self._mute = False
 
     def transmit(self, command: bytes) -> tuple[bytes, int]:
+        if command == _GET_UID and self._uid:
+            return self._uid, StatusWord.SUCCESS
+        if command[:1] == _GET_UID[:1] or self._tag is None:
+            return b"", StatusWord.FUNCTION_NOT_SUPPORTED
         if self._mute:
             raise CardMute("the card did not answer an earlier command")
         try:
@@ -175,7 +206,7 @@ class _NfcCard:
         return split_response(answer)
 
     def reset(self) -> None:
-        self._tag = self._slot.activate_anew()
+        self._tag, self._uid = self._slot.activate_anew()
 
     def close(self) -> None:
         """The next look at the field ends the session."""
@@ -210,29 +241,86 @@ def _open_chip(path: str) -> Any:
     return frontend
 
 
+def _open_named(path: str) -> Any:
+    """Opens a USB reader, or the simulation, by nfcpy's own loader."""
+    import nfc
+    import nfc.clf.device
+
+    logging.getLogger("nfc").setLevel(logging.CRITICAL)
+    try:
+        device = nfc.clf.device.connect(path)
+    except (OSError, ImportError) as error:  # the second: no libusb
+        raise ReaderFault(f"{path} cannot be opened: {error}") from error
+    except (IndexError, TypeError, AssertionError) as error:
+        raise ReaderFault(f"what answers at {path} is no reader that nfcpy knows") from error
+    if device is None:
+        raise ReaderMissing(f"no NFC reader is plugged in at {path}")
+    frontend = nfc.ContactlessFrontend()
+    frontend.device = device
+    return frontend
+
+
+def _port_of(device: Any) -> Any:
+    """What a call that hangs in the driver waits on: a serial port, a USB device, a socket."""
+    chipset = getattr(device, "chipset", None)
+    if chipset is None:
+        return device.socket
+    transport = chipset.transport
+    return getattr(transport, "tty", None) or transport
+
+
 def _close_chip(frontend: Any) -> None:
     with contextlib.suppress(OSError, AttributeError, TypeError):  # the port may be gone
         frontend.close()
 
 
 def _uids(frontend: Any) -> list[bytes]:
-    """Identifiers of all type A cards in the field, or of one type B card (UM0701-02, 7.3.5)."""
-    import nfc.clf
+    """Serial numbers of all type A cards in the field, or of one of type B or F.
 
-    chip = frontend.device.chipset
+    A chip that can count cards is asked to (UM0701-02, 7.3.5); others find one at a time.
+    """
+    chip = getattr(frontend.device, "chipset", None)
     try:
         frontend.device.mute()  # so that cards which were selected answer again
-        found = bytes(chip.command(0x4A, bytearray((2, 0)), timeout=1.0) or b"\x00")
-        if found[0]:
-            return _type_a_uids(found)
-        target = frontend.sense(nfc.clf.RemoteTarget("106B"))
-    except chip.Error as error:
-        raise ReaderFault(f"the reader's chip reports: {error}") from error
+        if chip is not None and hasattr(chip, "in_list_passive_target"):
+            found = bytes(chip.command(0x4A, bytearray((2, 0)), timeout=1.0) or b"\x00")
+            if found[0]:
+                return _type_a_uids(found)
+            target = _sensed(frontend, ("106B", "212F"))
+        else:
+            target = _sensed(frontend, _KINDS_OF.get(type(frontend.device).__module__, _ALL_KINDS))
     except OSError as error:
         raise ReaderFault(f"the reader is gone: {error.strerror or error}") from error
     except (IndexError, TypeError) as error:
         raise ReaderFault("the reader's answer was cut short") from error
-    return [] if target is None else [bytes(target.sensb_res[1:5])]
+    except Exception as error:
+        if chip is None or not isinstance(error, getattr(chip, "Error", ())):
+            raise
+        raise ReaderFault(f"the reader's chip reports: {error}") from error
+    return [] if target is None else [_number_of(target)]
+
+
+#: Kinds of cards that are looked for. In the simulation each takes a second while nobody is there.
+_ALL_KINDS: Final = ("106A", "106B", "212F")
+_KINDS_OF: Final = {"nfc.clf.udp": ("106A",)}
+
+
+def _sensed(frontend: Any, kinds: tuple[str, ...]) -> Any:
+    import nfc.clf
+
+    try:
+        return frontend.sense(*(nfc.clf.RemoteTarget(kind) for kind in kinds))
+    except nfc.clf.CommunicationError:
+        return None
+
+
+def _number_of(target: Any) -> bytes:
+    """The serial number of what nfcpy found, by its type."""
+    if target.sdd_res:
+        return bytes(target.sdd_res)
+    if target.sensb_res:
+        return bytes(target.sensb_res[1:5])
+    return bytes(target.sensf_res[1:9]) if target.sensf_res else b"?"
 
 
 def _type_a_uids(found: bytes) -> list[bytes]:
@@ -246,26 +334,30 @@ def _type_a_uids(found: bytes) -> list[bytes]:
     return uids
 
 
-def _activate(frontend: Any) -> Any:
+def _activate(frontend: Any) -> tuple[Any, bytes]:
+    """The card as a type 4 tag, or ``None`` without a processor, and its serial number."""
     import nfc.clf
     from nfc.tag import tt4
 
+    kinds = _KINDS_OF.get(type(frontend.device).__module__, _ALL_KINDS)
     try:
-        target = frontend.sense(nfc.clf.RemoteTarget("106A"), nfc.clf.RemoteTarget("106B"))
+        target = _sensed(frontend, kinds)
         if target is None:
             raise CardRemoved("the card left before it was selected")
-        if target.sel_res is not None and not target.sel_res[0] & _ISO_DEP:
-            raise CardUnreadable("a card without a processor cannot prove itself")
-        return tt4.activate(frontend, target)
+        # the number of type B may be made up anew at each tap (ISO/IEC 14443-3, 7.9.2)
+        uid = b"" if target.sensb_res else _number_of(target)
+        if target.sensf_res or (target.sel_res and not target.sel_res[0] & _ISO_DEP):
+            return None, uid
+        return tt4.activate(frontend, target), uid
     except nfc.clf.CommunicationError as error:
         raise CardRemoved("the card left while it was selected") from error
     except OSError as error:
         raise ReaderFault(f"the reader is gone: {error.strerror or error}") from error
-    except IndexError as error:  # nfcpy expects every byte of the answer to select
+    except (IndexError, TypeError) as error:  # nfcpy expects every byte of the answer to select
         raise CardUnreadable("the card's answer to select is too short") from error
 
 
-def _activate_anew(frontend: Any) -> Any:
+def _activate_anew(frontend: Any) -> tuple[Any, bytes]:
     try:
         frontend.device.mute()
     except OSError as error:

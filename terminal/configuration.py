@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from readers.nfc import is_nfc
 from readers.serial_port import is_port
 from terminal.errors import ConfigInvalid
 
@@ -47,7 +48,7 @@ class PositionConfig:
 
 @dataclass(frozen=True, slots=True)
 class ScannerConfig:
-    """A scanner or stripe reader on a serial port.
+    """A scanner or stripe reader on a serial port, or an NFC reader by its path.
 
     Attributes:
         name: the reader's name, which a position's ``reader`` matches.
@@ -112,6 +113,7 @@ class TerminalConfig:
         port: port of the loopback API, 0 for any free one.
         demo: test keys are accepted; never set outside the demo.
         scanners: scanners and stripe readers; they identify, and never authenticate.
+        nfc: NFC readers that the card service does not reach.
         printer: the receipt printer of this machine, if it has one.
         counter: the hardware counter of this machine, if it has one.
     """
@@ -126,6 +128,7 @@ class TerminalConfig:
     port: int = 0
     demo: bool = False
     scanners: tuple[ScannerConfig, ...] = ()
+    nfc: tuple[ScannerConfig, ...] = ()
     printer: PrinterConfig | None = None
     counter: CounterConfig | None = None
 
@@ -196,6 +199,11 @@ _TERMINAL_KEYS: Final = frozenset(
 )
 _POSITION_KEYS: Final = frozenset("id profile venue offer offers reader".split())
 _SCANNER_KEYS: Final = frozenset("name port baudrate".split())
+#: Tables of ports: their keys, what a port may look like, and that in words.
+_PORTS: Final = {
+    "scanner": (_SCANNER_KEYS, is_port, "a path below /dev, rfc2217://… or socket://…"),
+    "nfc": (_SCANNER_KEYS - {"baudrate"}, is_nfc, "a path below /dev, usb:… or udp:…"),
+}
 _PRINTER_KEYS: Final = frozenset("port paper_mm glyphs qr cuts auto baudrate".split())
 _PRINTER_PORT: Final = re.compile(r"(/dev/|serial:/dev/|tcp://|png:)\S+\Z")
 
@@ -217,18 +225,17 @@ def parse(text: str, source: str = "terminal.toml") -> TerminalConfig:
         line = int(found[1]) if found else None
         raise ConfigInvalid(f"is not TOML: {error}", path=source, line=line) from None
     for key in document:
-        if key not in {"terminal", "position", "scanner", "printer"}:
+        if key not in {"terminal", "position", "scanner", "nfc", "printer"}:
             line = _line_of(text, "", 0, key) or _header_line(text, key)
+            known = "[terminal], [printer], [[position]], [[scanner]] and [[nfc]]"
             raise ConfigInvalid(
-                "is not known; this file has [terminal], [printer], [[position]] and [[scanner]]",
-                path=source,
-                field=key,
-                line=line,
+                f"is not known; this file has {known}", path=source, field=key, line=line
             )
     terminal = _terminal(document, text, source)
     return TerminalConfig(
         positions=_positions(document, text, source),
-        scanners=_scanners(document, text, source),
+        scanners=_ports(document, text, source, "scanner"),
+        nfc=_ports(document, text, source, "nfc"),
         printer=_printer(document, text, source),
         **terminal,
     )
@@ -262,9 +269,7 @@ def _counter(table: _Table) -> CounterConfig | None:
     if not file and not command and not name:
         return None
     if not re.match(r"[!-~][ -~]{0,63}\Z", name):
-        raise table.refuse(
-            "counter_name", "is its serial number: 1 to 64 letters, digits, signs"
-        )
+        raise table.refuse("counter_name", "is its serial number: 1 to 64 letters, digits, signs")
     if bool(file) == bool(command):
         raise table.refuse("counter_name", "needs counter_file or counter_command, one of the two")
     return CounterConfig(name, file, command)
@@ -277,22 +282,25 @@ def _tables(document: Mapping[str, Any], name: str, source: str) -> list[Mapping
     return entries
 
 
-def _scanners(document: Mapping[str, Any], text: str, source: str) -> tuple[ScannerConfig, ...]:
-    entries = _tables(document, "scanner", source)
+def _ports(
+    document: Mapping[str, Any], text: str, source: str, kind: str
+) -> tuple[ScannerConfig, ...]:
+    entries = _tables(document, kind, source)
     if len(entries) > SCANNERS_MAX:
-        raise ConfigInvalid(f"has more than {SCANNERS_MAX}", path=source, field="scanner")
-    scanners: list[ScannerConfig] = []
+        raise ConfigInvalid(f"has more than {SCANNERS_MAX}", path=source, field=kind)
+    keys, fits, wanted = _PORTS[kind]
+    ports: list[ScannerConfig] = []
     for index, values in enumerate(entries):
-        table = _Table(source, text, "scanner", values, index)
-        _refuse_unknown(table, _SCANNER_KEYS)
+        table = _Table(source, text, kind, values, index)
+        _refuse_unknown(table, keys)
         name, port = table.text_of("name"), table.text_of("port")
-        if name in {other.name for other in scanners}:
+        if name in {other.name for other in ports}:
             raise table.refuse("name", f"{name!r} is used twice; names must differ")
-        if not is_port(port):
-            raise table.refuse("port", "must be a path below /dev, rfc2217://… or socket://…")
+        if not fits(port):
+            raise table.refuse("port", f"must be {wanted}")
         baudrate = table.number_of("baudrate", 0, 0, BAUDRATE_MAX) or 0
-        scanners.append(ScannerConfig(name, port, baudrate))
-    return tuple(scanners)
+        ports.append(ScannerConfig(name, port, baudrate))
+    return tuple(ports)
 
 
 def _printer(document: Mapping[str, Any], text: str, source: str) -> PrinterConfig | None:

@@ -1,15 +1,19 @@
-"""The scanners and stripe readers that a terminal's configuration names, as drivers."""
+"""The readers that a terminal's configuration names by their ports, as drivers."""
 
 from __future__ import annotations
 
+from readers.nfc import NfcReader
 from readers.serial_port import BAUDRATE, SerialReader
 from readers.supervision import CardReader
 from terminal.configuration import TerminalConfig
 
 
 def scanners_of(config: TerminalConfig) -> list[CardReader]:
-    """One driver each, not started."""
+    """One driver each for scanners, stripe readers and NFC readers, not started."""
     return [
-        SerialReader(one.port, one.name, baudrate=one.baudrate or BAUDRATE)
-        for one in config.scanners
+        *(
+            SerialReader(one.port, one.name, baudrate=one.baudrate or BAUDRATE)
+            for one in config.scanners
+        ),
+        *(NfcReader(one.port, one.name) for one in config.nfc),
     ]

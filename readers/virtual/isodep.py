@@ -3,20 +3,36 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass
 from typing import Final
 
 from readers.errors import CardRemoved, ProtocolViolation
 from readers.identity import FRAME_BYTES, parse_atr
 from readers.virtual.box import VirtualCard
 
-#: Frame waiting time integer 8: 77 ms to answer or to ask for more (clause 7.2).
-FWI: Final = 8
+#: Frame waiting time integer 11: 619 ms to answer or to ask for more (clause 7.2). Real cards allow
+#: themselves less; a virtual one shares its processor with those who wait for it.
+FWI: Final = 11
 WAIT_S: Final = 0.03
 #: How often the card asks for more time before it falls silent.
 EXTENSIONS_MAX: Final = 60
 _RATS: Final = 0xE0
 _DESELECT: Final = 0xC2
+_REQB: Final = 0x05
+_ATTRIB: Final = 0x1D
+_CID_FOLLOWS: Final = 0x08
 _WTX: Final = 0xF2
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """How a card of type B is selected: by the number in its answer to request.
+
+    Attributes:
+        atqb: answer to REQB and WUPB, twelve bytes (ISO/IEC 14443-3, 7.9).
+    """
+
+    atqb: bytes
 
 
 class IsoDepTarget:
@@ -25,10 +41,14 @@ class IsoDepTarget:
     Args:
         card: answers the APDUs.
         frame_bytes: largest frame the card takes (FSC), one of clause 5.2.3.
+        selection: for type B; without it the card is of type A, selected by RATS.
     """
 
-    def __init__(self, card: VirtualCard, frame_bytes: int = 256) -> None:
+    def __init__(
+        self, card: VirtualCard, frame_bytes: int = 256, selection: Selection | None = None
+    ) -> None:
         self._card = card
+        self._selection = selection
         self._fsci = FRAME_BYTES.index(frame_bytes)
         self._reader_frame_bytes = 256
         self._reset()
@@ -42,11 +62,13 @@ class IsoDepTarget:
         if not frame:
             return None
         first = frame[0]
+        if self._selection is not None and first in (_REQB, _ATTRIB):
+            return self._select_b(frame, self._selection)
         if first == _RATS:
-            return self._select(frame)
+            return self._select(frame) if self._selection is None else None
         if first & 0xF0 == 0xD0:  # PPS: keeps 106 kbit/s (clause 5.3)
             return frame[:1]
-        if first == _DESELECT:
+        if first & ~_CID_FOLLOWS == _DESELECT:
             self._card.power_off()
             self._reset()
             return frame
@@ -77,6 +99,21 @@ class IsoDepTarget:
             historical = b""
         body = bytes((0x70 | self._fsci, 0x80, FWI << 4, 0x02)) + historical
         return bytes((len(body) + 1,)) + body
+
+    def attrib(self) -> bytes:
+        """What a reader sends to select this card of type B, for 256 byte frames without CID."""
+        pupi = b"" if self._selection is None else self._selection.atqb[1:5]
+        return bytes((_ATTRIB,)) + pupi + bytes((0x00, 0x08, 0x01, 0x00))
+
+    def _select_b(self, frame: bytes, selection: Selection) -> bytes | None:
+        """REQB or WUPB, and ATTRIB (ISO/IEC 14443-3, 7.7 and 7.10)."""
+        if frame[0] == _REQB:
+            return selection.atqb if len(frame) == 3 else None
+        if len(frame) < 9 or frame[1:5] != selection.atqb[1:5]:
+            return None
+        self._reset()
+        self._reader_frame_bytes = FRAME_BYTES[min(frame[6] & 0x0F, 8)]
+        return bytes((frame[8] & 0x0F,))
 
     def _information(self, frame: bytes) -> bytes | None:
         self._number = frame[0] & 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import pty
@@ -17,15 +18,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from readers.errors import CardRemoved, CardUnreadable, ReaderMissing
+from readers.cards.detect import identify
+from readers.cards.scheme import CardAssurance, CardScheme
+from readers.cards.uid import Uid
+from readers.cards.unionpay import UnionPay
+from readers.connection import CardConnection
+from readers.errors import CardRemoved, ReaderMissing
 from readers.nfc import NfcReader, _other_card, _type_a_uids
 from readers.supervision import ReaderState
 from readers.virtual import pn532_frames as frames
 from readers.virtual.box import Faults, FaultyCard
 from readers.virtual.isodep import EXTENSIONS_MAX, IsoDepTarget
-from readers.virtual.pn532 import Pn532
+from readers.virtual.pn532 import ChipFaults, Pn532
 from readers.virtual.pn532_frames import FrameReader, Kind
-from tests.readers.stack import PATIENCE_S, Recorder, TestCard, echo
+from readers.virtual.pn532_targets import TypeA, TypeF
+from tests.readers.cards import bench
+from tests.readers.stack import PATIENCE_S, SELECT, Recorder, TestCard, echo
 
 
 @given(st.lists(st.binary(min_size=1, max_size=265), max_size=4), st.integers(1, 400))
@@ -136,6 +144,20 @@ def _ask(chip: Pn532, sent: bytes) -> list[tuple[Kind, bytes]]:
     return found
 
 
+def _exchange(chip: Pn532, sent: bytes, count: int) -> list[tuple[Kind, bytes]]:
+    """What the chip says to bytes, up to so many frames; with none expected, after a while."""
+    end = os.open(chip.path, os.O_RDWR | os.O_NOCTTY)
+    reader = FrameReader()
+    found: list[tuple[Kind, bytes]] = []
+    try:
+        os.write(end, sent)
+        while select.select([end], [], [], PATIENCE_S if len(found) < count else 0.15)[0]:
+            found += reader.feed(os.read(end, 4096))
+    finally:
+        os.close(end)
+    return found
+
+
 def test_the_chip_speaks_as_its_manual_says(chip: Pn532) -> None:
     def said(command: str) -> str:
         kinds = _ask(chip, frames.encode(bytes.fromhex(command)))
@@ -154,7 +176,7 @@ def test_the_chip_speaks_as_its_manual_says(chip: Pn532) -> None:
     assert said("D41210") == "d513"
     listed = said("D44A0100")
     assert listed.startswith("d54b0101000420" + "04" + "04")
-    assert listed.endswith("0678" + "80" + "80" + "02" + "80")  # the ATS, with its history
+    assert listed.endswith("0678" + "80" + "b0" + "02" + "80")  # the ATS, with its history
     assert said("D4400100A4040004544553540000"[:-2]) == "d541009000"
     assert said("D4400100A4040001AA") == "d541006a82"
     assert said("D46001012311") == "d56100"
@@ -185,7 +207,7 @@ def test_libnfc_reads_the_card_too(chip: Pn532, program: str) -> None:
                 chip.remove()
     assert "ISO/IEC 14443A (106 kbps) target" in said
     assert "SAK (SEL_RES): 20" in said
-    assert "ATS: 78  80  80  02  80" in said
+    assert "ATS: 78  80  b0  02  80" in said
 
 
 def test_several_cards_in_the_field(chip: Pn532) -> None:
@@ -203,19 +225,126 @@ def test_several_cards_in_the_field(chip: Pn532) -> None:
         reader.stop()
 
 
-def test_a_card_without_a_processor_is_announced_and_cannot_be_used(chip: Pn532) -> None:
-    reader, seen = NfcReader(chip.path, "N"), Recorder()
+NO_PATHS = ("usb:1:2", "usb:054c:06c3:1", "udp:h:1;x", "tty:S0")
+GET_UID = bytes.fromhex("FFCA000000")
+IDM = bytes.fromhex("012E4CD0A1B2C3D4")
+
+
+def _number(connection: CardConnection) -> object:
+    return connection.transmit(SELECT), connection.transmit(GET_UID)
+
+
+@pytest.mark.parametrize("kind", ["storage", "F"])
+def test_a_card_without_a_processor_has_its_number_and_nothing_else(chip: Pn532, kind: str) -> None:
+    uid = bytes.fromhex("04A1B2C3D4E5F6") if kind == "storage" else IDM
+    target = TypeF(uid) if kind == "F" else TypeA(TestCard(), processor=False, uid=uid)
+    reader, seen = NfcReader(chip.path, "N"), Recorder(_number)
     reader.start(seen)
     try:
-        chip.insert(TestCard(), processor=False)
-        assert "cannot prove itself" in str(seen.wait_results()[0])
-        assert isinstance(seen.results[0], CardUnreadable)
+        chip.lay(target)
+        assert seen.wait_results()[0] == ((b"", 0x6A81), (uid, 0x9000))
         chip.remove()
         seen.wait_state("N", ReaderState.READY)
         chip.insert(TestCard())
-        assert seen.wait_results(2)[1] == (b"", 0x9000)
+        (answer, (number, sw)) = seen.wait_results(2)[1]
+        assert answer == (b"", 0x9000)
+        assert (len(number), sw) == (4, 0x9000)
     finally:
         reader.stop()
+
+
+def test_a_card_without_a_processor_is_identified_where_that_is_allowed(chip: Pn532) -> None:
+    def identified(connection: CardConnection) -> object:
+        schemes: list[CardScheme] = [UnionPay(None), Uid()]
+        return identify(connection, schemes, bench.context())
+
+    reader, seen = NfcReader(chip.path, "N"), Recorder(identified)
+    reader.start(seen)
+    try:
+        chip.insert_f(IDM)
+        card = seen.wait_results()[0]
+        assert (card.scheme, card.assurance) == ("uid", CardAssurance.IDENTIFIED)
+        assert card.card == bench.named("uid", IDM)
+    finally:
+        reader.stop()
+
+
+def test_a_card_of_type_b_is_selected_and_answers(chip: Pn532) -> None:
+    def script(connection: CardConnection) -> object:
+        long = connection.transmit(echo(bytes(range(250))))
+        return connection.transmit(SELECT), long[0], connection.transmit(GET_UID)[1]
+
+    reader, seen = NfcReader(chip.path, "N"), Recorder(script)
+    reader.start(seen)
+    try:
+        chip.insert_b(TestCard())
+        # its number may be another one tomorrow, so it has none to give
+        assert seen.wait_results()[0] == ((b"", 0x9000), bytes(range(250)), 0x6A81)
+        chip.remove()
+        seen.wait_event("removed")
+    finally:
+        reader.stop()
+
+
+def test_libnfc_reads_cards_of_type_b_and_f(chip: Pn532) -> None:
+    tool = shutil.which("nfc-list")
+    if tool is None:
+        pytest.skip("NOT TESTED against libnfc: nfc-list is not installed")
+    environment = {**os.environ, "LIBNFC_DEVICE": f"pn532_uart:{chip.path}"}
+    chip.insert_b(TestCard())
+    chip.insert_f(IDM)
+    said = subprocess.run(
+        [tool], env=environment, capture_output=True, text=True, check=True
+    ).stdout
+    assert "ISO14443B passive target(s) found" in said or "ISO/IEC 14443-4B" in said
+    assert "ID (NFCID2): 01  2e  4c  d0  a1  b2  c3  d4" in said
+
+
+def test_the_chip_has_its_moods() -> None:
+    for faults, expected in (
+        (ChipFaults(no_ack_at=1), []),
+        (ChipFaults(error_at=1), [(Kind.ACK, b""), (Kind.BODY, b"\x7f")]),
+        (ChipFaults(broken_at=1), [(Kind.ACK, b""), (Kind.BROKEN, b"")]),
+        (ChipFaults(silent_at=1), [(Kind.ACK, b"")]),
+    ):
+        with contextlib.closing(Pn532(faults, paced=True)) as chip:
+            found = _exchange(chip, frames.encode(bytes.fromhex("D402")), len(expected))
+            assert found == expected, faults
+            again = _exchange(chip, frames.encode(bytes.fromhex("D402")), 2)
+            assert again == [(Kind.ACK, b""), (Kind.BODY, bytes.fromhex("D50332010607"))]
+            repeated = _exchange(chip, frames.NACK, 1)
+            assert repeated == again[1:]
+
+
+def test_a_chip_that_waits_for_a_card_is_given_one_or_told_to_stop(chip: Pn532) -> None:
+    def listen(count: int, *sent: bytes) -> list[str]:
+        return [body.hex() for _, body in _exchange(chip, b"".join(sent), count)]
+
+    assert listen(2, frames.encode(bytes.fromhex("D43205FFFFFF")))[1] == "d533"
+    passive = frames.encode(bytes.fromhex("D44A0100"))
+    assert listen(1, passive) == [""]  # confirmed; nothing lies there
+    chip.insert(TestCard())
+    assert listen(1)[0].startswith("d54b0101")
+    chip.remove()
+    assert listen(1, passive) == [""]
+    assert listen(2, frames.ACK, frames.encode(bytes.fromhex("D402")))[1] == "d50332010607"
+    chip.insert(TestCard())
+    assert listen(0) == []  # the aborted command gives no answer any more
+
+
+def test_faults_of_the_chip_are_faults_of_the_reader_and_pass() -> None:
+    for faults in (ChipFaults(no_ack_at=30), ChipFaults(broken_at=30), ChipFaults(error_at=30)):
+        with contextlib.closing(Pn532(faults)) as chip:
+            reader, seen = NfcReader(chip.path, "N"), Recorder()
+            reader.start(seen)
+            try:
+                while chip.commands <= 30:
+                    time.sleep(0.02)
+                seen.wait_state("N", ReaderState.READY)
+                chip.insert(TestCard())
+                assert seen.wait_results()[-1] == (b"", 0x9000)
+            finally:
+                reader.stop()
 
 
 def test_a_card_that_leaves_the_chip_while_it_exchanges(chip: Pn532) -> None:
@@ -290,7 +419,16 @@ def test_a_path_that_is_not_there_and_one_that_is_no_path() -> None:
         assert "not plugged in" in seen.wait_state("N", ReaderState.ABSENT).detail
     finally:
         reader.stop()
-    for path in ("/dev/pts/1; reboot", "/dev/$(x)", "/etc/passwd", ""):
+    for path in (
+        "usb:1:2",
+        "usb:054c:06c3:1",
+        "udp:h:1;x",
+        "tty:S0",
+        "/dev/pts/1; reboot",
+        "/dev/$(x)",
+        "/etc/passwd",
+        "",
+    ):
         with pytest.raises(ReaderMissing):
             NfcReader(path)
 
