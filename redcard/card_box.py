@@ -162,9 +162,15 @@ class CardBoxActions(Protocol):
 class CardBox:
     """The routes of the page."""
 
-    def __init__(self, actions: CardBoxActions, frames: Mapping[str, str]) -> None:
-        """Shows ``actions``; ``frames`` gives the addresses of the kiosk and counter pages."""
+    def __init__(
+        self, actions: CardBoxActions, frames: Mapping[str, str], office: str = ""
+    ) -> None:
+        """Shows ``actions``; ``frames`` gives the addresses of the kiosk and counter pages.
+
+        ``office`` is the address that opens the server's pages, empty where there are none.
+        """
         self._actions = actions
+        self._office = office
         self._frames = dict(frames)
         origins = {f"{urlsplit(url).scheme}://{urlsplit(url).netloc}" for url in frames.values()}
         self._policy = PagePolicy(frames=sorted(origins)).headers()
@@ -211,6 +217,7 @@ class CardBox:
             **context,
             cards=await asyncio.to_thread(self._actions.cards),
             frames=frames,
+            office=f"{self._office}&lang={language.value}" if self._office else "",
             events=f"/events?{urlencode({'lang': language.value})}",
         )
         response = HTMLResponse(html, headers=self._policy)
@@ -341,7 +348,12 @@ class CardBox:
 
 
 def card_box_app(
-    actions: CardBoxActions, *, frames: Mapping[str, str], token: str, port: int
+    actions: CardBoxActions,
+    *,
+    frames: Mapping[str, str],
+    token: str,
+    port: int,
+    office: str = "",
 ) -> LocalSite:
     """The demo page as an application for loopback.
 
@@ -351,8 +363,9 @@ def card_box_app(
             that the frames open by themselves.
         token: secret of this start; the printed address carries it as ``?key=``.
         port: loopback port on which the application will be served.
+        office: address that opens the server's pages, with its own ``?key=``.
     """
-    box = CardBox(actions, frames)
+    box = CardBox(actions, frames, office)
     app = Starlette(routes=box.routes(), lifespan=box.running)
     install_problem_pages(app)
     return LocalSite(Guard(app, token=token, port=port), box.end_streams)

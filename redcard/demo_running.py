@@ -97,7 +97,8 @@ def _serve(session: Session, demo: Demo, listener: socket.socket, origin: str, t
         for slot in stage.slots
     }
     port = listener.getsockname()[1]
-    app = card_box_app(demo, frames=frames, token=token, port=port)
+    office = stage.office_address()
+    app = card_box_app(demo, frames=frames, token=token, port=port, office=office)
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, timeout_graceful_shutdown=2, ws="none"
     )
@@ -106,7 +107,7 @@ def _serve(session: Session, demo: Demo, listener: socket.socket, origin: str, t
     write_private(file, json.dumps({"url": origin, "token": token}).encode(), replace=True)
 
     def ready() -> None:
-        _announce(session, demo, address, frames)
+        _announce(session, demo, address, frames, office)
 
     try:
         AnnouncingServer(config, ready).run(sockets=[listener])
@@ -114,14 +115,18 @@ def _serve(session: Session, demo: Demo, listener: socket.socket, origin: str, t
         file.unlink(missing_ok=True)
 
 
-def _announce(session: Session, demo: Demo, address: str, frames: dict[str, str]) -> None:
+def _announce(
+    session: Session, demo: Demo, address: str, frames: dict[str, str], office: str
+) -> None:
     home = demo.folders.terminal
     document = {"page": address, "frames": frames, "home": str(home), "reader": demo.stage.reader}
+    document["office"] = office
     lines = [
         "",
         session.say(f"演示页：  {address}", f"Demo page:  {address}"),
         session.say(f"自助机：  {frames['kiosk']}", f"Kiosk:      {frames['kiosk']}"),
         session.say(f"柜台：    {frames['counter']}", f"Counter:    {frames['counter']}"),
+        session.say(f"管理后台：  {office}", f"Back office: {office}"),
         session.say("命令行刷卡：", "Tap cards from another shell:"),
         f"  .venv/bin/redcard cards virtual insert good-1 --slot kiosk --home {demo.folders.root}",
         f"  .venv/bin/redcard tap --position counter --offer XC-L-009 --home {home}",

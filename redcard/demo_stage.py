@@ -28,6 +28,8 @@ from redcard import demo_world
 from redcard.demo_clock import LastTime, set_clock
 from redcard.errors import SurroundingsMissing
 from redcard.link_switch import LinkSwitch
+from server.administration import RUN_FILE
+from server.pages.door import demo_key
 from terminal.clock import Clock
 
 HOST: Final = "127.0.0.1"
@@ -83,6 +85,11 @@ class Stage:
         """Address of the server as the terminal reaches it: through the cable."""
         assert self.link is not None
         return f"http://{HOST}:{self.link.port}"
+
+    def office_address(self) -> str:
+        """Address that lets a visitor of the demo into the server's pages."""
+        running = json.loads((self.folders.server / RUN_FILE).read_text("utf-8"))
+        return f"http://{HOST}:{self.server_port}/sign-in/demo?key={demo_key(running['token'])}"
 
     def set_clock(self, last: LastTime) -> None:
         """Puts both homes on the demo clock."""

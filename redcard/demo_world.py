@@ -24,6 +24,8 @@ from readers.virtual.card_box import BoxCard, Kind, demo_box
 from server.card_list import Membership
 from server.core import ServerCore
 from server.home import Configuration, ServerHome
+from server.pages.door import DEMO_PERSON
+from server.roles import CONSOLE_ACTOR
 from terminal.clock import Clock
 
 DOMAIN: Final = "demo.redcard.example"
@@ -42,6 +44,11 @@ FIVE: Final = tuple(f"good-{number}" for number in range(3, 8))
 INTERRUPTED: Final = "good-8"
 COLLEAGUES: Final = tuple(f"good-{number}" for number in range(9, 47))
 GOOD_CARDS: Final = 46
+#: Sign-in name, name, role and place of the demo's people.
+PEOPLE: Final = (
+    (DEMO_PERSON, "王敏", "federation", ""),
+    ("hotline", "孙丽", "hotline", ""),
+)
 SEED: Final = 20140530
 #: Opening the demo's key files must not keep a visitor waiting; real homes take the default cost.
 _COST: Final = Argon2Cost(memory_kib=8 * 1024, iterations=1, lanes=1)
@@ -161,6 +168,7 @@ async def _publish(
         await core.publish_offers(_with_lease(_shipped("offers.json")))
         say("server: members and cards, CA keys")
         await core.take_members(_feed(box, home))
+        await _people(core)
         until = datetime.fromtimestamp(clock.wall_ms() / 1000, UTC) + timedelta(days=365)
         bundle = TestCa.in_folder(folders.cards).bundle(expires=until)
         await core.publish_ca_keys(bundle)
@@ -168,6 +176,12 @@ async def _publish(
             TERMINAL, [STATION, MUSEUM], name="德胜街道工会服务站 1 号机"
         )
     return activation.code
+
+
+async def _people(core: ServerCore) -> None:
+    """Who works at the demo's back office; the demo's own page lets its visitor in as the first."""
+    for person, name, role, scope in PEOPLE:
+        await core.people.add(CONSOLE_ACTOR, person, name=name, role=role, scope=scope)
 
 
 def _shipped(name: str) -> bytes:

@@ -14,6 +14,7 @@ from server.case_desk import DECISIONS, CaseView
 from server.errors import ImportRefused
 from server.pages.office import Office, Visit
 from server.roles import Right
+from sync.health import PROBLEMS
 
 ROWS_MAX: Final = 50
 _KEY_MAX: Final = 255
@@ -53,6 +54,7 @@ async def _list(visit: Visit) -> Response:
         offers=published.newest,
         venues=published.venues,
         link=link_of,
+        of_reason=reason_word,
     )
 
 
@@ -65,6 +67,7 @@ async def _one(visit: Visit) -> Response:
     return visit.draw(
         "case.html",
         case=case,
+        of_reason=reason_word,
         says=_says(visit, case),
         offers=published.newest,
         venues=published.venues,
@@ -103,6 +106,11 @@ async def _case(visit: Visit, key: str) -> CaseView:
         return await visit.core.case_desk.one(visit.actor, key)
     except ImportRefused:
         raise HTTPException(404) from None
+
+
+def reason_word(reason: str) -> str:
+    """Under which code the words of a reason stand."""
+    return f"problem_{reason}" if reason in PROBLEMS else reason
 
 
 def link_of(key: str) -> str:

@@ -7,7 +7,17 @@ from starlette.staticfiles import StaticFiles
 
 from screens.web import shared_static
 from server.core import ServerCore
-from server.pages import cases, door, overview, people, reports, settlement, terminals
+from server.pages import (
+    cases,
+    door,
+    offers,
+    overview,
+    people,
+    reports,
+    settlement,
+    stock,
+    terminals,
+)
 from server.pages.office import Office
 
 
@@ -16,5 +26,5 @@ def mount_pages(app: FastAPI, core: ServerCore) -> None:
     app.mount("/static/screens", shared_static(), name="screens")
     app.mount("/static/server", StaticFiles(packages=[("server.pages", "static")]), name="server")
     office = Office(app, core)
-    for place in (door, overview, terminals, cases, reports, settlement, people):
+    for place in (door, overview, offers, stock, terminals, cases, reports, settlement, people):
         place.mount(office)

@@ -22,6 +22,7 @@ from server.core import ServerCore
 from server.errors import NotAllowed, Overloaded, PersonUnknown, ServerError, TerminalUnknown
 from server.pages import gate, words
 from server.pages.navigation import menu_of
+from server.pages.places import name_of
 from server.roles import Actor, Right, Role
 from server.sign_in import Session, Step
 
@@ -135,6 +136,9 @@ class Visit:
             "said": words.SAID.get(said, ""),
             "word": words.in_language(words_here),
             "moment": lambda ms: f"{words_here.date(ms)} {words_here.clock(ms)}",
+            "district_name": lambda code: (
+                words_here.gettext(name_of(code, self.language)) if code else ""
+            ),
             "AREAS": words.AREAS,
             "now_ms": self.now_ms,
             "other_language": str(self.request.url.include_query_params(lang=self.language.other)),

@@ -36,8 +36,8 @@ async def _overview(visit: Visit) -> Response:
     pulse = await pulse_of(core, visit.actor)
     month = f"{local(visit.now_ms):%Y-%m}"
     report = await core.month_report(month)
-    fleet = await seen_of(visit)
-    reasons = Counter(str(one["reason"]) for one in await core.cases())
+    fleet = await seen_of(visit) if visit.actor.may(Right.FLEET_VIEW) else []
+    reasons = Counter(one.reason for one in await core.case_desk.all(visit.actor))
     charts = Charts(visit.language)
     lines = sorted(report.offers, key=lambda line: -line.person_times)
     return visit.draw(
@@ -49,7 +49,8 @@ async def _overview(visit: Visit) -> Response:
         fleet=fleet,
         online=sum(one.state == "online" for one in fleet),
         in_use=sum(one.state not in {"new", "revoked_retired"} for one in fleet),
-        to_judge=sum(one.to_judge for one in fleet),
+        to_judge=sum(one.view.to_judge for one in fleet),
+        queue=sum(one.view.queue or 0 for one in fleet),
         reasons=reasons.most_common(),
         open_cases=sum(reasons.values()),
         curve=_curve(visit, charts, pulse),

@@ -4,56 +4,49 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from server.configuring import SETTINGS
+from server.fleet_desk import TerminalView
 from server.pages.office import Office, Visit
 from server.pages.places import MAP, code_of, name_of
 from server.roles import Right
 from sync.admission import LedgerState
 
 ONLINE_MS: Final = 15 * 60 * 1000
-DAY_MS: Final = 24 * 3600 * 1000
-SILENT_MS: Final = 3 * DAY_MS
 ROWS_MAX: Final = 50
-_TONES: Final = {"online": "good", "quiet": "wait", "new": "calm", "revoked_retired": "calm"}
+_TONES: Final = {"online": "good", "quiet": "calm", "new": "calm", "revoked_retired": "calm"}
 _RANK: Final = ("stop", "wait", "good", "calm")
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A terminal as the fleet page shows it.
+    """A terminal as the pages show it.
 
     Attributes:
-        ledger: its ledger.
-        terminal: its id.
-        name: what people call it.
-        venues: names of its venues.
-        district: code of the first venue's district.
-        state: ``online``, ``quiet``, ``silent``, ``new`` or the ledger's own state.
-        size: receipted entries.
-        to_judge: entries that wait to be judged.
-        seen_ms: last batch, 0 for never.
-        version: of the program.
+        view: what the fleet desk knows.
+        venue: name of its venue.
+        district: code of its district.
+        state: ``online``, ``quiet``, ``new``, ``silent``, a worry, or the ledger's own state.
     """
 
-    ledger: str
-    terminal: str
-    name: str
-    venues: tuple[str, ...]
+    view: TerminalView
+    venue: str
     district: str
     state: str
-    size: int
-    to_judge: int
-    seen_ms: int
-    version: str
-    profile: str
 
     @property
     def tone(self) -> str:
         """How urgent its state is: good, wait, stop or calm."""
-        return _TONES.get(self.state, "stop")
+        return _TONES.get(self.state, "wait" if self.state.startswith("worry_") else "stop")
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return self.view.name or self.view.terminal
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,48 +66,31 @@ def mount(office: Office) -> None:
     """Adds the pages."""
     office.page("/terminals", Right.FLEET_VIEW, _list)
     office.page("/terminals/{ledger}", Right.FLEET_VIEW, _one)
+    office.act("/terminals/{ledger}", Right.FLEET_CHANGE, _act)
 
 
 async def seen_of(visit: Visit) -> list[Seen]:
     """All terminals within the visitor's place, those that need a look first."""
     published = await visit.core.published()
     found = []
-    for row in await visit.core.ledgers():
-        places = [
-            published.venues[name] for name in row["venues"].split() if name in published.venues
-        ]
-        district = places[0].district if places else ""
-        street = places[0].street if places else ""
-        if not visit.actor.may(Right.FLEET_VIEW, district=district, street=street):
-            continue
-        found.append(
-            Seen(
-                ledger=row["ledger"],
-                terminal=row["terminal"],
-                name=row["name"] or row["terminal"],
-                venues=tuple(place.name for place in places) or tuple(row["venues"].split()),
-                district=code_of(district),
-                state=state_of(row, visit.now_ms),
-                size=row["size"],
-                to_judge=row["to_judge"],
-                seen_ms=row["received_ms"] or 0,
-                version=row["version"],
-                profile=row["profile"],
-            )
-        )
-    return sorted(found, key=lambda one: (_RANK.index(one.tone), one.terminal))
+    for view in await visit.core.fleet_desk.all(visit.actor):
+        venue = published.venues.get(view.venue)
+        name = venue.name if venue is not None else view.venue
+        found.append(Seen(view, name, code_of(view.district), state_of(view, visit.now_ms)))
+    return sorted(found, key=lambda one: (_RANK.index(one.tone), one.view.terminal))
 
 
-def state_of(row: dict[str, Any], now_ms: int) -> str:
+def state_of(view: TerminalView, now_ms: int) -> str:
     """In one word how a terminal stands."""
-    if row["state"] != LedgerState.OK:
-        return str(row["state"])
-    if row["received_ms"] is None:
+    if view.state != LedgerState.OK:
+        return view.state
+    if view.last_seen_ms is None:
         return "new"
-    age_ms = now_ms - row["received_ms"]
-    if age_ms < ONLINE_MS:
-        return "online"
-    return "quiet" if age_ms < SILENT_MS else "silent"
+    if "silent" in view.worries:
+        return "silent"
+    if view.worries:
+        return f"worry_{view.worries[0]}"
+    return "online" if now_ms - view.last_seen_ms < ONLINE_MS else "quiet"
 
 
 async def _list(visit: Visit) -> Response:
@@ -126,7 +102,7 @@ async def _list(visit: Visit) -> Response:
         for one in fleet
         if (not district or one.district == district)
         and (not state or one.state == state)
-        and (not words or words in f"{one.terminal} {one.name} {' '.join(one.venues)}".lower())
+        and (not words or words in f"{one.view.terminal} {one.name} {one.venue}".lower())
     ]
     first = int(visit.query("from")) if visit.query("from").isdecimal() else 0
     published = await visit.core.published()
@@ -139,7 +115,6 @@ async def _list(visit: Visit) -> Response:
         first=first,
         rows_max=ROWS_MAX,
         district=district,
-        district_name=name_of(district, visit.language) if district else "",
         state=state,
         words=visit.query("q"),
         states=sorted({one.state for one in fleet}),
@@ -167,8 +142,38 @@ def tiles_of(fleet: Sequence[Seen], venues: Sequence[str], visit: Visit) -> list
 
 async def _one(visit: Visit) -> Response:
     ledger = visit.path("ledger")
-    one = next((seen for seen in await seen_of(visit) if seen.ledger == ledger), None)
-    origin, _keys = await visit.core.origin_of(ledger)
+    one = next((seen for seen in await seen_of(visit) if seen.view.ledger == ledger), None)
     if one is None:
-        visit.actor.need(Right.FLEET_CHANGE)
-    return visit.draw("terminal.html", one=one, origin=origin)
+        raise HTTPException(404)
+    origin, _keys = await visit.core.origin_of(ledger)
+    return visit.draw(
+        "terminal.html",
+        one=one,
+        origin=origin,
+        readers=[reader.split("|") for reader in one.view.readers],
+        settings=SETTINGS,
+        configurations=await visit.core.configurations.all(visit.actor, terminal=one.view.terminal),
+        may_change=visit.actor.may(Right.FLEET_CHANGE),
+    )
+
+
+async def _act(visit: Visit) -> Response:
+    ledger, form, core = visit.path("ledger"), visit.form, visit.core
+    one = next((seen for seen in await seen_of(visit) if seen.view.ledger == ledger), None)
+    if one is None:
+        raise HTTPException(404)
+    here = f"/terminals/{ledger}"
+    match form.get("act"):
+        case "configure":
+            wanted = {name: int(form[name]) for name in SETTINGS if form.get(name, "").isdecimal()}
+            await core.configurations.set(visit.actor, wanted, terminal=one.view.terminal)
+            return visit.go(here, "configured")
+        case "roll_back":
+            number = form.get("version", "")
+            version = int(number) if number.isdecimal() else 0
+            await core.configurations.roll_back(visit.actor, version, terminal=one.view.terminal)
+            return visit.go(here, "configured")
+        case "revoke":
+            await core.revoke(ledger, form.get("reason", ""))
+            return visit.go(here, "revoked")
+    raise HTTPException(400)

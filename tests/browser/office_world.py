@@ -21,6 +21,7 @@ from server.app import serve
 from server.case_desk import open_matter
 from server.core import ServerCore
 from server.roles import CONSOLE_ACTOR as CONSOLE
+from server.roles import Actor, Role
 from server.sign_in import _open
 from tests.server.world import (
     DAY_MS,
@@ -40,25 +41,29 @@ from tests.server.world import (
 #: Days back from the morning on which something happened: last month, then this one.
 DAYS = (31, 30, 28, 14, 9, 7, 3, 2, 1, 0)
 MEMBERS = 260
+#: Half past three of the demo's Friday.
+NOON_MS = START_MS + 5 * HOUR_MS + 30 * MINUTE_MS
 #: Terminals: id, what people call it, venue, the offer that is used there.
 PLACES = (
     ("museum-1", "孔庙和国子监博物馆 1 号机", "M01", "BJ-T-005"),
     ("desheng-1", "德胜街道工会服务站 1 号机", "S0201", "XC-L-009"),
-    ("desheng-2", "德胜街道工会服务站 2 号机", "S0201", "BJ-I-023"),
+    ("desheng-2", "德胜街道工会服务站 2 号机", "S0201", "DS-E-016"),
     ("xicheng-2", "西城区演示站 02", "S0202", "XC-L-009"),
-    ("dongcheng-1", "东城区演示站 01", "S0101", "BJ-I-023"),
-    ("chaoyang-1", "朝阳区演示站 01", "S0301", "CY-M-013"),
+    ("dongcheng-1", "东城区演示站 01", "S0101", "DS-E-016"),
+    ("chaoyang-1", "朝阳区演示站 01", "S0301", "DS-E-016"),
     ("fengtai-1", "丰台区演示站 01", "S0401", "BJ-I-023"),
-    ("haidian-1", "海淀区演示站 01", "S0601", "BJ-I-023"),
-    ("cinema-1", "联名影院 01", "C01", "BJ-C-004"),
-    ("cinema-2", "联名影院 02", "C02", "BJ-C-004"),
+    ("haidian-1", "海淀区演示站 01", "S0601", "DS-E-016"),
+    ("cinema-1", "联名影院 01", "C01", "BJ-M-011"),
+    ("cinema-2", "联名影院 02", "C02", "BJ-M-011"),
     ("hospital-1", "合作医院 01", "H01", "BJ-M-011"),
-    ("carwash-1", "一元洗车 01", "W01", "BJ-L-018"),
     ("shunyi-1", "顺义区演示站 01", "S1001", "SY-L-017"),
-    ("tongzhou-1", "羽毛球馆 1 号机", "Y01", "TZ-C-020"),
-    ("mentougou-1", "门头沟区演示站 01", "S0701", "BJ-I-023"),
-    ("changping-1", "昌平区演示站 01", "S1101", "BJ-I-023"),
+    ("shijingshan-1", "石景山区演示站 01", "S0501", "DS-E-016"),
+    ("mentougou-1", "门头沟区演示站 01", "S0701", "DS-E-016"),
+    ("changping-1", "昌平区演示站 01", "S1101", "DS-E-016"),
+    ("fangshan-1", "房山区演示站 01", "S0801", "DS-E-016"),
 )
+#: Offers that a member may use once.
+ONCE = ("XC-L-009", "BJ-I-023")
 #: Not heard of for days; and quarantined; and never used.
 SILENT, LOST, UNUSED = "mentougou-1", "changping-1", "daxing-1"
 PERSONS = (
@@ -68,7 +73,7 @@ PERSONS = (
     ("desheng", "赵静", "street", "110102/s0201"),
     ("audit", "周明", "auditor", ""),
     ("hotline", "孙丽", "hotline", ""),
-    ("cinema", "联名影院", "merchant", "C01"),
+    ("hospital", "合作医院", "merchant", "H01"),
 )
 
 
@@ -77,7 +82,8 @@ class OfficeSite:
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        self.time = Time(START_MS)
+        self.time = Time(NOON_MS)
+        self.served: dict[str, list[int]] = {offer: list(range(MEMBERS)) for offer in ONCE}
         self.url = ""
         self.core: ServerCore
         self.terminals: dict[str, Terminal] = {}
@@ -127,7 +133,7 @@ class OfficeSite:
 
     async def _serve(self) -> None:
         self._stop = asyncio.Event()
-        self.time.now_ms = START_MS - max(DAYS) * DAY_MS
+        self.time.now_ms = NOON_MS - (max(DAYS) + 1) * DAY_MS
         make_home(self.home)
         self.core = await ServerCore.open(self.home, self.time)
         await fill(self)
@@ -168,7 +174,7 @@ async def fill(site: OfficeSite) -> None:
     await core.activation(UNUSED, ["S1201"], name="大兴区演示站 01")
     draw = random.Random(20140530)
     for back in DAYS:
-        time.now_ms = START_MS - back * DAY_MS
+        time.now_ms = NOON_MS - back * DAY_MS
         await _one_day(site, draw, back)
     await core.judge()
     await _matters(site)
@@ -180,12 +186,20 @@ async def _one_day(site: OfficeSite, draw: random.Random, back: int) -> None:
             continue
         terminal = site.terminals[name]
         start = len(terminal.stored)
+        end_ms = NOON_MS - back * DAY_MS
         times = sorted(
-            START_MS - back * DAY_MS - draw.randrange(5, 170) * MINUTE_MS
+            end_ms - draw.randrange(2, 380) * MINUTE_MS
             for _ in range(draw.randrange(4, 16) if back else draw.randrange(6, 22))
         )
         bodies = [
-            _use(terminal, start + at, draw.randrange(MEMBERS), offer, at_ms, f"{name}-{back}-{at}")
+            _use(
+                terminal,
+                start + at,
+                _member(site, draw, offer),
+                offer,
+                at_ms,
+                f"{name}-{back}-{at}",
+            )
             for at, at_ms in enumerate(times)
         ]
         if bodies and place % 3 == 0:
@@ -209,6 +223,14 @@ async def _one_day(site: OfficeSite, draw: random.Random, back: int) -> None:
             )
         terminal.commit(*bodies)
         await push(site.core, terminal, start)
+
+
+def _member(site: OfficeSite, draw: random.Random, offer: str) -> int:
+    """Somebody; whoever had a thing that is given once does not come again, but for a few."""
+    waiting = site.served.get(offer)
+    if not waiting or draw.random() < 0.03:
+        return draw.randrange(MEMBERS)
+    return waiting.pop(draw.randrange(len(waiting)))
 
 
 def _use(terminal: Terminal, seq: int, who: int, offer: str, at_ms: int, nonce: str) -> bytes:
@@ -242,13 +264,29 @@ async def _matters(site: OfficeSite) -> None:
             now_ms=time() - HOUR_MS,
             venue="S0201",
             terminal="desheng-1",
-            facts={"reader": "ACR1252U", "pending": 0},
+            facts={"tap": "", "ts_ms": time() - HOUR_MS},
         )
+    await _drafts(core)
     ledger = site.terminals[LOST].ledger
     await core.revoke(ledger, "lost")
     made = await core.settlement.state_month(CONSOLE, "2014-04")
     if made:
         await core.disputes.open(CONSOLE, made[0].id, reason="missing")
+
+
+async def _drafts(core: ServerCore) -> None:
+    """One offer in each step on its way."""
+    catalogue = {one["id"]: one for one in json.loads(_shipped("offers.json"))}
+    chen, wang = Actor("chen", Role.FEDERATION), Actor("demo", Role.FEDERATION)
+    fresh = {**catalogue["BJ-C-001"], "id": "BJ-C-031", "title": "地坛庙会门票（明年）"}
+    fresh |= {"from": "2015-01-20T00:00:00+08:00", "until": "2015-02-21T00:00:00+08:00"}
+    waiting = await core.drafts.write(chen, fresh)
+    await core.drafts.submit(chen, waiting)
+    mine = await core.drafts.write(wang, {**fresh, "id": "BJ-C-032", "title": "冰雪嘉年华（明年）"})
+    await core.drafts.submit(wang, mine)
+    await core.drafts.give_back(chen, mine, "请补充各区配额，再提交审核")
+    await core.drafts.write(wang, {"id": "BJ-X-033", "title": "未写完的项目"})
+    await core.stock_desk.request_transfer(chen, "XC-L-009", "S0201", "S0202", 20)
 
 
 async def _settled_in(core: ServerCore) -> None:
@@ -293,5 +331,11 @@ def _catalogue() -> bytes:
     documents = json.loads(_shipped("offers.json"))
     for document in documents:
         if document["id"] == "XC-L-009":
-            document["stock"]["leases"] = {"desheng-1": 214, "xicheng-2": 120}
+            document["stock"] = {"per_venue": {"S0201": 214, "S0202": 120}}
+            document["stock"] |= {"leases": {"desheng-1": 90, "xicheng-2": 60}}
+        if document["id"] == "DS-E-016":
+            document.pop("venues")
+            document["scope"] = {"level": ["street"]}
+        if document["id"] == "BJ-M-011":
+            document["venues"] = ["C01", "C02", "H01", "H02"]
     return json.dumps(documents, ensure_ascii=False).encode()
