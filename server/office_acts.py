@@ -12,6 +12,7 @@ from dataclasses import asdict, is_dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
+from server.booking_acts import BOOKING_ACTS
 from server.fleet_acts import FLEET_ACTS
 from server.offer_acts import OFFER_ACTS
 from server.roles import CONSOLE_ACTOR
@@ -209,6 +210,7 @@ _ACTS: Final[Mapping[str, OfficeAct]] = {
     "case_show": _case_show,
     "case_act": _case_act,
     **OFFER_ACTS,
+    **BOOKING_ACTS,
     **FLEET_ACTS,
 }
 #: All of them, each answering what JSON can carry.

@@ -46,6 +46,8 @@ class Wish:
         card: hash of a card of the member.
         terminal: which terminal of the venue shall take it; empty for the venue's first.
         until_ms: 0 for the end of the opening in which it begins.
+        instead: a token just withdrawn from the same terminal, which hears of that first; it
+            counts no more against the member.
     """
 
     card: str
@@ -55,6 +57,7 @@ class Wish:
     until_ms: int = 0
     terminal: str = ""
     units: int = 1
+    instead: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +180,7 @@ async def _consented(
 ) -> None:
     member = card.member.ref if card.member is not None else ""
     usage = await uses_of(connection, member, offer, now_ms)
-    usage = usage.joined(await _promised(connection, member, offer))
+    usage = usage.joined(await _promised(connection, member, offer, wish.instead))
     request = RedemptionRequest(
         nonce="", card=card, offer_id=offer.id, quantity=wish.units, simulate=True
     )
@@ -191,10 +194,15 @@ async def _consented(
         raise PublicationRefused(f"{code} {CODES[code].name}: nothing was reserved")
 
 
-async def _promised(connection: AsyncConnection, member: str, offer: Offer) -> UsageView:
+async def _promised(
+    connection: AsyncConnection, member: str, offer: Offer, instead: str
+) -> UsageView:
     """Tokens that the member holds already, as uses at their time."""
     statement = select(reservations).where(
-        reservations.c.member == member, reservations.c.offer == offer.id, waiting()
+        reservations.c.member == member,
+        reservations.c.offer == offer.id,
+        reservations.c.reservation != instead,
+        waiting(),
     )
     uses = [
         Use(row.from_ms, row.reservation, 0, row.units, row.venue, row.offer, member)

@@ -12,6 +12,8 @@ import click
 
 from redcard.cli import pass_session, shared_options
 from redcard.commands.at_server import DEFAULT_HOME, ask_server, clock_at, send_file
+from redcard.commands.backup import backup, restore
+from redcard.commands.bookings import bookings
 from redcard.commands.card_list import hash_cards
 from redcard.commands.cases import case
 from redcard.commands.fleet import configure, fleet
@@ -36,6 +38,8 @@ def server() -> None:
 
 
 server.add_command(hash_cards)
+server.add_command(backup)
+server.add_command(restore)
 server.add_command(people)
 server.add_command(audit)
 server.add_command(erase)
@@ -153,6 +157,7 @@ def revoke(session: Session, ledger: str, reason: str) -> int:
 
 server.add_command(supervisor)
 server.add_command(reserve)
+server.add_command(bookings)
 
 
 @server.command()
