@@ -7,10 +7,10 @@ from typing import Final
 from terminal import views
 from terminal.answers import OfferChoice
 from terminal.clock import Moment
-from terminal.flow import TapOrder
 from terminal.parts import Parts
 from terminal.position import Position
 from terminal.presenting import Presented
+from terminal.tap_order import TapOrder
 
 #: A list is made anew at least this often: windows open and close.
 CHOICES_AGE_MS: Final = 15_000

@@ -19,13 +19,13 @@ from ledger.rules.windows import day_start, local_day
 from terminal.answers import Phase, TapAnswer
 from terminal.entries import Place
 from terminal.errors import CollectionState, NoCard, RequestInvalid
-from terminal.flow import TapOrder, answer_details
 from terminal.group import GroupFlow, Step
 from terminal.parts import Parts
 from terminal.position import Position
 from terminal.presenting import Presented
 from terminal.replay import number, text
 from terminal.state import card_view
+from terminal.tap_order import TapOrder, answer_details
 from terminal.wording import wording_of
 from terminal.work_answers import CollectedCard, CollectionShown
 

@@ -103,34 +103,35 @@ def open_terminal(
         )
         undo.callback(writer.close)
         installer = _installer(home, enrolment, facts, server, schemes)
-        wipe = Wipe(
-            home=home,
-            keys=held_keys,
-            journal=journal,
-            facts=facts,
-            installer=installer,
-            store=server.store,
-        )
-        if wipe.begun:
-            wipe.carry_out()
+        wipe = _wiped_if_ordered(home, held_keys, journal, facts, installer, server)
         installer.begin()
-        held = _Held(
-            home,
-            enrolment,
-            held_keys,
-            journal,
-            facts,
-            writer,
-            server,
-            installer,
-            wipe,
-            probe,
-            signer,
-        )
-        service = _assemble(held, readers)
+        parts = (home, enrolment, held_keys, journal, facts, writer, server, installer)
+        service = _assemble(_Held(*parts, wipe, probe, signer), readers)
         service.train(partial(open_room, home, clock, service, lambda: installer.ca_bundle))
         undo.pop_all()
         return service
+
+
+def _wiped_if_ordered(
+    home: Home,
+    keys: KeyStore,
+    journal: Journal,
+    facts: TerminalFacts,
+    installer: Installer,
+    server: ServerSide,
+) -> Wipe:
+    """The wipe of this home, carried out now if it was ordered before."""
+    wipe = Wipe(
+        home=home,
+        keys=keys,
+        journal=journal,
+        facts=facts,
+        installer=installer,
+        store=server.store,
+    )
+    if wipe.begun:
+        wipe.carry_out()
+    return wipe
 
 
 def _installer(

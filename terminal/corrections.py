@@ -18,9 +18,10 @@ from ledger.rules.voids import Found, Original, VoidRequest, VoidState, decide_v
 from terminal.answers import TapAnswer
 from terminal.clock import Moment
 from terminal.entries import Place, refused_void_entry, void_entry
-from terminal.flow import Probe, answer_details, no_probe
+from terminal.flow import Probe, no_probe
 from terminal.replay import number, prior_from, text
 from terminal.state import TerminalFacts
+from terminal.tap_order import answer_details
 from terminal.wording import name_of, voided, wording_of
 from terminal.writer import LedgerWriter
 

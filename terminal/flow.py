@@ -12,8 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Final
+from dataclasses import dataclass, replace
 
 from ledger.codes import Code, Outcome
 from ledger.entry import Value
@@ -21,17 +20,18 @@ from ledger.errors import LogFault
 from ledger.rules.decide import decide
 from ledger.rules.offer import BrokenOffer, Offer
 from ledger.rules.request import CardView, Decision, Prior, RedemptionRequest, TerminalState
-from ledger.rules.terms import Ask, CardStatus, Profile, Venue
+from ledger.rules.terms import Ask, CardStatus, Venue
 from ledger.rules.windows import day_start, local_day
 from terminal.answers import TapAnswer
 from terminal.clock import Moment
-from terminal.entries import Place, clock_entry, tap_entry
+from terminal.entries import clock_entry, tap_entry
 from terminal.journal import Journal, Pending
 from terminal.presenting import Presented
 from terminal.replay import number, prior_from, prior_of, text
 from terminal.reservations import ReservationDesk
 from terminal.state import Installed, TerminalFacts, card_view
 from terminal.stock import NOTHING_TAKEN, Prepared, StockDesk, Taken
+from terminal.tap_order import TapOrder, answer_details, request_of
 from terminal.wording import name_of, voided, wording_of
 from terminal.writer import LedgerWriter, Written
 
@@ -42,43 +42,6 @@ Probe = Callable[[str], None]
 def no_probe(step: str) -> None:
     """Ignores every step."""
     del step
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TapOrder:
-    """What is asked of one tap, apart from the card; all of it was checked at the edge.
-
-    Attributes:
-        supervisor_ok: the supervisor named was proved by PIN or own card.
-        reservation: the token that the member brought; the feed's are known without it.
-        hold: the telephone hold that the units come from, or empty.
-        batch: the proxy collection that the tap belongs to, or empty.
-    """
-
-    place: Place
-    profile: Profile
-    offer: str
-    nonce: str
-    quantity: int = 1
-    companions: int = 0
-    evidence: Mapping[str, str] = field(default_factory=dict)
-    agent: str = ""
-    supervisor: str = ""
-    supervisor_ok: bool = False
-    reason: str = ""
-    simulate: bool = False
-    reservation: str = ""
-    hold: str = ""
-    batch: str = ""
-
-    def marks(self) -> dict[str, str]:
-        """What the entry says beyond the contract's fields."""
-        named = (("batch", self.batch), ("hold", self.hold))
-        return {name: value for name, value in named if value}
-
-
-#: No card is at hand: only a nonce that was answered before can be answered again.
-ABSENT: Final = Presented(CardStatus.UNREADABLE, fault="absent")
 
 
 @dataclass(frozen=True, slots=True)
@@ -383,33 +346,3 @@ class TapFlow:
             ts_ms=ts_ms,
             details=details,
         )
-
-
-def request_of(order: TapOrder, card: CardView) -> RedemptionRequest:
-    """The request that the rules are asked about."""
-    return RedemptionRequest(
-        nonce=order.nonce,
-        card=card,
-        offer_id=order.offer,
-        quantity=order.quantity,
-        companions=order.companions,
-        evidence=order.evidence,
-        agent=order.agent,
-        supervisor=order.supervisor,
-        reason=order.reason,
-        simulate=order.simulate,
-    )
-
-
-def answer_details(decision: Decision, installed: Installed, offer_id: str) -> dict[str, str | int]:
-    """Values for the message: those of the decision, and the offer's title in both languages."""
-    details = dict(decision.details)
-    offer = installed.offer(decision.offer or offer_id)
-    if isinstance(offer, Offer):
-        details.setdefault("offer", offer.title)
-        details.setdefault("offer_en", offer.title_en or offer.title)
-        details.setdefault("kind", offer.kind.value)
-    venue = installed.catalogue.venues.get(str(details.get("place", "")))
-    if venue is not None:
-        details["place"], details["place_en"] = venue.name, venue.name_en or venue.name
-    return details

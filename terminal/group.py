@@ -21,11 +21,12 @@ from ledger.rules.windows import local_day
 from terminal.answers import TapAnswer
 from terminal.clock import Moment
 from terminal.entries import tap_entry
-from terminal.flow import TapFlow, TapOrder, request_of
+from terminal.flow import TapFlow
 from terminal.presenting import Presented
 from terminal.replay import prior_of
 from terminal.state import Installed, TerminalFacts, card_view
 from terminal.stock import NOTHING_TAKEN, Prepared, StockDesk, Taken
+from terminal.tap_order import TapOrder, request_of
 from terminal.writer import LedgerWriter, Written
 
 _USES = frozenset({Code.A00, Code.A01, Code.A02})

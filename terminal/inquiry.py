@@ -15,11 +15,11 @@ from ledger.rules.usage import Use, units_of
 from ledger.rules.windows import local_day
 from terminal.answers import CardShown
 from terminal.entries import Place
-from terminal.flow import TapOrder, answer_details
 from terminal.parts import Parts
 from terminal.position import CardSession, Position
 from terminal.presenting import Presented
 from terminal.state import card_view
+from terminal.tap_order import TapOrder, answer_details
 from terminal.views import card_shown
 from terminal.wording import wording_of
 from terminal.work_answers import AccountLine, AccountShown

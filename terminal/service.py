@@ -28,7 +28,6 @@ from terminal.choosing import ChoiceList
 from terminal.corrections import VoidOrder
 from terminal.counterwork import CounterWork
 from terminal.errors import NoCard, PositionUnknown, RequestInvalid
-from terminal.flow import TapOrder
 from terminal.parts import Parts
 from terminal.position import Position
 from terminal.practice import Practice, in_its_room
@@ -43,6 +42,7 @@ from terminal.requests import (
     check_number,
     check_reason,
 )
+from terminal.tap_order import TapOrder
 from terminal.tapdesk import TapDesk
 from terminal.unshown import resolve
 from terminal.viewing import Viewer

@@ -18,11 +18,11 @@ from ledger.errors import LogFault
 from readers.connection import CardConnection
 from terminal.answers import TapAnswer, Unshown
 from terminal.errors import NoCard
-from terminal.flow import ABSENT, TapOrder
 from terminal.journal import Pending
 from terminal.parts import Parts
 from terminal.position import Position
 from terminal.presenting import Presented
+from terminal.tap_order import ABSENT, TapOrder
 from terminal.wording import internal_fault, wording_of
 
 _LOG: Final = logging.getLogger("redcard.terminal")

@@ -14,9 +14,9 @@ from terminal.answers import CardShown, LinkShown, OfferChoice, OfferShown, Rece
 from terminal.clock import Moment
 from terminal.daybook import Act
 from terminal.entries import Place
-from terminal.flow import answer_details
 from terminal.position import CardSession
 from terminal.state import Installed, Link
+from terminal.tap_order import answer_details
 from terminal.wording import wording_of
 
 #: Lines of the counter's list at most; what can be taken comes first.

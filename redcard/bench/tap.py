@@ -17,9 +17,9 @@ from redcard.bench.paths import Figure
 from redcard.bench.raw import ROUNDS, RawAppend, Samples, Step
 from redcard.bench.terminal import OFFER, full_terminal
 from terminal.entries import Place
-from terminal.flow import TapOrder
 from terminal.presenting import Presented
 from terminal.service import TerminalService
+from terminal.tap_order import TapOrder
 
 ROSTER_CARDS: Final = 3_555_000
 TAPS: Final = 200

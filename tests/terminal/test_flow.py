@@ -234,9 +234,9 @@ def test_malformed_requests_are_refused_by_field(
     rig: Rig, field: str, more: dict[str, Any]
 ) -> None:
     size = len(rig.entries())
-    arguments = {"position": "counter", "offer": "film", "nonce": "n1", **more}
+    arguments = {"offer": "film", "nonce": "n1", **more}
     with pytest.raises(RequestInvalid) as caught:
-        rig.service.tap(**arguments)
+        rig.service.tap("counter", **arguments)
     assert caught.value.field == field
     assert len(rig.entries()) == size
 

@@ -120,7 +120,7 @@ class Histories(RuleBasedStateMachine):
         )
         service = self.rig.service
         held = service.position("counter")
-        from terminal.flow import TapOrder
+        from terminal.tap_order import TapOrder
 
         order = TapOrder(
             place=service.parts.shifts.place("counter", "S01"),
