@@ -20,6 +20,7 @@ from ledger.log.note import sign_note
 from ledger.rules.offer import Decision, Offer
 from server import enrolment, hot_holds, online, supervisors
 from server.back_office import BackOffice
+from server.backup import come_back
 from server.configuring import tell_configuration
 from server.database import Database
 from server.enrolment import Activation
@@ -70,7 +71,13 @@ class ServerCore(BackOffice):
         """
         opened = home if isinstance(home, ServerHome) else ServerHome.open(home)
         url = database_url or opened.configuration.database
-        return cls(opened, await Database.open(opened.path, url), now_ms)
+        core = cls(opened, await Database.open(opened.path, url), now_ms)
+        try:
+            await come_back(core)
+        except BaseException:
+            await core.close()
+            raise
+        return core
 
     async def close(self) -> None:
         """Stops judging after its step and closes the database."""

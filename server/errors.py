@@ -13,6 +13,7 @@ ServerError
 ├── PublicationRefused      offers or keys that may not be published
 ├── NotAllowed              a person has not the right to do or see this
 ├── PersonUnknown           no person of this sign-in name
+├── BackupInvalid           a backup that cannot be written, or is none or damaged
 └── HomeInvalid             the server's folder or configuration is incomplete
 """
 
@@ -98,6 +99,10 @@ class NotAllowed(ServerError):
 
 class PersonUnknown(ServerError):
     """No person of this sign-in name."""
+
+
+class BackupInvalid(ServerError):
+    """A backup that cannot be written, or is none or damaged; nothing was restored."""
 
 
 class HomeInvalid(ServerError):

@@ -199,6 +199,39 @@ async def close_leases(connection: AsyncConnection, log: int, found: Iterable[Ev
             )
 
 
+async def know_leases(
+    connection: AsyncConnection, published: Published, log: int, found: Iterable[Event]
+) -> None:
+    """Takes leases back into the books that a server restored from a backup has forgotten.
+
+    A terminal records every lease that it was granted; what it may hand out is out of the pool.
+    """
+    for event in found:
+        if event.kind != Kind.LEASE:
+            continue
+        values = {
+            "epoch": event.number("lease_epoch"),
+            "units": event.number("units"),
+            "expires_ms": event.number("expires_ms"),
+        }
+        held = leases.c.lease == event.text("lease")
+        row = (await connection.execute(select(leases).where(held))).one_or_none()
+        if row is None:
+            venue = await _venue_of(connection, published, log)
+            offer = published.newest.get(event.text("offer"))
+            fresh = {
+                "lease": event.text("lease"),
+                "log": log,
+                "offer": event.text("offer"),
+                "bucket": bucket_of(offer, venue, event.at_ms),
+                "granted_ms": event.at_ms,
+                "closed_ms": None,
+            }
+            await connection.execute(insert(leases), fresh | values)
+        elif row.log == log and row.epoch < values["epoch"]:
+            await connection.execute(update(leases).where(held).values(values))
+
+
 async def tell(connection: AsyncConnection, log: int, record: dict[str, Any], now_ms: int) -> None:
     """Adds an item to a terminal's feed; its number is one more than the last."""
     await connection.execute(

@@ -31,7 +31,7 @@ from server.folding import (
 from server.holds import settle_holds
 from server.judge import original_position
 from server.known import card_histories, pieces
-from server.leases import close_leases, parts_of_leases
+from server.leases import close_leases, know_leases, parts_of_leases
 from server.offers import OfferBook
 from server.reservations import settle_reservations
 from server.schema import FOLDED, cursors, events, judgements, ledgers
@@ -134,6 +134,7 @@ async def _fold(bench: Bench, chunks: Sequence[Chunk]) -> _Concerned:
     await _lay_out(bench, chunks, tellable, owners)
     claimed = await _claim_voids(connection, {str(e.position): owners[e.position] for e in found})
     for chunk in chunks:
+        await know_leases(connection, bench.published, chunk.log, chunk.events)
         await close_leases(connection, chunk.log, chunk.events)
     await settle_holds(connection, tellable)
     await settle_reservations(connection, tellable)

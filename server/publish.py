@@ -228,6 +228,21 @@ class Repository:
         else:
             self._write_timestamp(metadata.signed.snapshot_meta)
 
+    def jump(self, ahead: Callable[[int], int]) -> None:
+        """Signs all that is signed here anew, with versions beyond those that terminals have seen.
+
+        For a server restored from a backup. What custodians signed since they must sign again.
+        """
+        for name in DELEGATIONS:
+            role = self._read(name)
+            role.signed.version = ahead(int(role.signed.version))
+            role.signed.expires = self._expiry(ONLINE_LIFE_DAYS)
+            self._write(name, role)
+        timestamp = self._read("timestamp")
+        snapshot = self._read("snapshot").signed
+        snapshot.version = ahead(int(snapshot.version))
+        self._write_snapshot(snapshot, version=ahead(int(timestamp.signed.version)))
+
     def root(self) -> bytes:
         """The newest root, with which a new terminal begins.
 
@@ -342,15 +357,15 @@ class Repository:
         snapshot.version += 1
         self._write_snapshot(snapshot)
 
-    def _write_snapshot(self, snapshot: Any) -> None:
+    def _write_snapshot(self, snapshot: Any, *, version: int = 0) -> None:
         for role in ("targets", *DELEGATIONS):
             snapshot.meta[f"{role}.json"] = MetaFile(self._newest(role))
         snapshot.expires = self._expiry(ONLINE_LIFE_DAYS)
         self._write("snapshot", Metadata(snapshot))
-        self._write_timestamp(MetaFile(snapshot.version))
+        self._write_timestamp(MetaFile(snapshot.version), version=version)
 
-    def _write_timestamp(self, snapshot: MetaFile) -> None:
-        version = self._read("timestamp").signed.version + 1 if self.exists else 1
+    def _write_timestamp(self, snapshot: MetaFile, *, version: int = 0) -> None:
+        version = version or (self._read("timestamp").signed.version + 1 if self.exists else 1)
         timestamp = Timestamp(
             version=version, expires=self._expiry(TIMESTAMP_LIFE_DAYS), snapshot_meta=snapshot
         )
