@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 Plain: TypeAlias = "Table | list[Plain] | str | int | float | bool | None"
 
 DEPTH_MAX: Final = 32
+DIGITS_MAX: Final = 100
 
 _INTEGER: Final = re.compile(r"[-+]?[0-9]+\Z")
 _FLOAT: Final = re.compile(r"[-+]?[0-9]+\.[0-9]+\Z")
@@ -94,6 +95,10 @@ def _scalar(node: yaml.ScalarNode) -> Plain:
     if value.lower() in _WORDS:
         return _WORDS[value.lower()]
     if _INTEGER.match(value):
+        if len(value) > DIGITS_MAX:
+            raise DocumentInvalid(
+                f"a number of more than {DIGITS_MAX} digits", line=node.start_mark.line + 1
+            )
         return int(value)
     if _FLOAT.match(value):
         return float(value)

@@ -20,7 +20,7 @@ INPUT_BYTES_MAX: Final = 20_000
 class Damage:
     """Endless damaged inputs; the same seed gives the same ones."""
 
-    def __init__(self, seeds: Sequence[bytes], seed: int) -> None:
+    def __init__(self, seeds: Sequence[bytes], seed: int | str) -> None:
         self._seeds = seeds
         self._chance = random.Random(seed)
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import date
 from functools import cache
 from pathlib import Path
@@ -13,21 +11,14 @@ from tempfile import TemporaryDirectory
 from ledger.errors import NotCanonical, NoteInvalid, OfferInvalid, ProofInvalid
 from ledger.log import canonical, checkpoint, note, proof
 from ledger.rules.catalogue import load_offers, load_venues
-from readers import identity, tlv
-from readers.apdu import CommandApdu, split_response
-from readers.cards.emv import ca_keys, certificates, dates, dol, records
-from readers.cards.emv.pan import Pan
-from readers.cards.errors import AuthenticationFailed, CaKeysRefused
-from readers.cards.track2 import identify_track2
-from readers.errors import CardError, ProtocolViolation
-from readers.virtual.pn532_frames import FrameReader, encode
 from redcard.scenario.document import read_scenarios
 from redcard.scenario.errors import DocumentInvalid
 from sync import enrolment, envelope, feed, metadata, protocol, trust
 from sync.errors import EnvelopeInvalid, Malformed, RosterInvalid, TrustError
 from sync.roster import Roster, RosterEntry
 from sync.roster_delta import apply_delta, make_delta
-from tests.campaigns.small_rsa import SmallRsa
+from tests.campaigns.card_parsers import CARD_PARSERS
+from tests.campaigns.parser import Parser, text
 from tests.ledger.log import ledgers
 from tests.readers.cards import bench
 from tests.sync import signed_log, test_feed_and_enrolment, test_roster
@@ -37,111 +28,6 @@ ROOT = Path(__file__).parents[2]
 TODAY = date(2014, 5, 30)
 PAN = bench.PAN
 _KINDS = ("root", "timestamp", "snapshot", "targets")
-
-
-@dataclass(frozen=True)
-class Parser:
-    """One reader of outside bytes.
-
-    Attributes:
-        read: takes an input; what it returns does not matter.
-        declared: errors that it may raise.
-        seeds: good inputs; each must be read without an error.
-    """
-
-    read: Callable[[bytes], object]
-    declared: tuple[type[Exception], ...]
-    seeds: Callable[[], Sequence[bytes]]
-
-
-def text(read: Callable[[str], object]) -> Callable[[bytes], object]:
-    """A reader of text, fed with any bytes as a file or a keyboard would."""
-    return lambda data: read(data.decode("utf-8", "surrogateescape"))
-
-
-def _atrs() -> list[bytes]:
-    return [
-        bytes.fromhex("3B6500002063CB6800"),
-        bytes.fromhex("3B8F8001804F0CA000000306030001000000006A"),
-        bytes.fromhex("3B8A80010031C173C8400000900090"),
-        bytes.fromhex("3F6500002063CB6800"),
-    ]
-
-
-def _fci() -> list[bytes]:
-    application = tlv.encode(0x4F, bytes.fromhex("A000000333010101")) + tlv.encode(0x87, b"\x01")
-    directory = tlv.encode(0xBF0C, tlv.encode(0x61, application))
-    body = tlv.encode(0x84, b"2PAY.SYS.DDF01") + tlv.encode(0xA5, directory)
-    return [tlv.encode(0x6F, body), tlv.encode(0x77, tlv.encode(0x9F4B, bytes(128)))]
-
-
-def _walk(data: bytes) -> None:
-    for one in tlv.parse(data):
-        if one.constructed:
-            one.children()
-    tlv.find(data, 0x6F, 0xA5, 0xBF0C, 0x61, 0x87)
-
-
-def _apdu(data: bytes) -> None:
-    CommandApdu.parse(data).to_bytes()
-
-
-def _emv_records(data: bytes) -> None:
-    """Each reader of a card's data has its turn, whatever the one before it said."""
-    readers: tuple[Callable[[bytes], object], ...] = (
-        records.parse_options,
-        records.parse_locator,
-        records.parse_record,
-        lambda value: records.merge({}, records.parse_record(value)),
-        lambda value: dol.fill(value, {0x9F37: bytes(4), 0x9A: bytes(3)}),
-        dates.month_end,
-        dates.day,
-        Pan.from_padded,
-        Pan.from_track2,
-        split_response,
-    )
-    for read in readers:
-        try:
-            read(data)
-        except CardError:
-            continue
-
-
-def _emv_record_seeds() -> list[bytes]:
-    inner = tlv.encode(0x5A, bytes.fromhex(PAN.ljust(20, "F"))) + tlv.encode(
-        0x57, bytes.fromhex((PAN + "D19052201").ljust((len(PAN) + 10) // 2 * 2, "F"))
-    )
-    record = tlv.encode(0x70, inner + tlv.encode(0x5F24, bytes.fromhex("190531")))
-    options = tlv.encode(
-        0x77, tlv.encode(0x82, b"\x79\x00") + tlv.encode(0x94, bytes(range(8, 16)))
-    )
-    short = "8006790008010100 9F37049A03 1219 190531 08010200100101011801030110020201"
-    return [record, options, *(bytes.fromhex(value) for value in short.split())]
-
-
-def _certificate(data: bytes) -> None:
-    """The damaged content goes under a real small key, so that all after the block is reached."""
-    rsa, pan = _rsa(), Pan(PAN.encode())
-    static, content, remainder = data[:40], data[40:82], data[82:]
-    if content[:1] != b"\x04":
-        block = rsa.sign(content, (remainder, b"\x03"))
-        certificates.recover_issuer_key(rsa.public, block, remainder, b"\x03", pan=pan, today=TODAY)
-        return
-    block = rsa.sign(content, (remainder, b"\x03", static))
-    issuer = certificates.IssuerKey(rsa.public, PAN[:6], date(2019, 5, 31), b"123")
-    certificates.recover_icc_key(issuer, block, remainder, b"\x03", static, pan=pan, today=TODAY)
-
-
-@cache
-def _rsa() -> SmallRsa:
-    return SmallRsa(7)
-
-
-def _certificate_seeds() -> list[bytes]:
-    issuer = bytes.fromhex("02" + PAN[:6] + "FF" + "1219" + "000001" + "01014001")
-    icc = bytes.fromhex("04" + PAN.ljust(20, "F") + "1219" + "000001" + "01014001")
-    modulus = b"\xc1" + bytes(62) + b"\x01"
-    return [bytes(40) + issuer + modulus, bytes(40) + icc + modulus]
 
 
 def _note() -> bytes:
@@ -340,19 +226,6 @@ def _scenario(data: bytes) -> None:
     list(read_scenarios(data.decode("utf-8", "surrogateescape")))
 
 
-def _bundle() -> list[bytes]:
-    key = {
-        "rid": "A000000333", "index": "0A", "modulus": "C1" + "00" * 126 + "01",
-        "exponent": "03", "expires": "2049-12-31", "revoked": False,
-    }  # fmt: skip
-    document = {
-        "format": "redcard-ca-keys/v1", "test": True, "expires_ms": 2_500_000_000_000,
-        "keys": [key],
-        "revoked_issuers": [{"rid": "A000000333", "index": "0A", "serial": "000001"}],
-    }  # fmt: skip
-    return [json.dumps(document).encode()]
-
-
 def _enrolment(data: bytes) -> None:
     try:
         enrolment.decode_request(data)
@@ -365,33 +238,8 @@ def _enrolments() -> list[bytes]:
     return [asked, enrolment.encode_enrolled(test_feed_and_enrolment.ENROLLED)]
 
 
-def _frames() -> list[bytes]:
-    ack = b"\x00\x00\xff\x00\xff\x00"
-    return [ack + encode(b"\xd5\x03\x32\x01\x06\x07"), encode(bytes(263))]
-
-
-def _track2s() -> list[bytes]:
-    return [f";{PAN}=19052201234567890?".encode(), f";{PAN}=1905220?\r\n".encode()]
-
-
 PARSERS: dict[str, Parser] = {
-    "atr": Parser(identity.parse_atr, (ProtocolViolation,), _atrs),
-    "ats": Parser(
-        identity.parse_ats, (ProtocolViolation,), lambda: [bytes.fromhex("0B788074020073C8401300")]
-    ),
-    "tlv": Parser(_walk, (ProtocolViolation,), _fci),
-    "apdu": Parser(
-        _apdu,
-        (ProtocolViolation,),
-        lambda: [bytes.fromhex("00A404000E325041592E5359532E444446303100")],
-    ),
-    "emv-records": Parser(_emv_records, (CardError,), _emv_record_seeds),
-    "emv-certificates": Parser(_certificate, (AuthenticationFailed, CardError), _certificate_seeds),
-    "ca-keys": Parser(
-        lambda data: ca_keys.load_ca_keys(data, TODAY, allow_test=True), (CaKeysRefused,), _bundle
-    ),
-    "track2": Parser(text(lambda line: identify_track2(line, bench.named)), (CardError,), _track2s),
-    "pn532": Parser(lambda data: FrameReader().feed(data), (), _frames),
+    **CARD_PARSERS,
     "canonical": Parser(canonical.decode, (NotCanonical,), _entries),
     "note": Parser(_open_note, (NoteInvalid,), lambda: [_note()]),
     "vkey": Parser(text(note.Ed25519Verifier.from_vkey), (NoteInvalid,), _vkeys),
@@ -409,5 +257,6 @@ PARSERS: dict[str, Parser] = {
     "venues": Parser(
         load_venues, (OfferInvalid,), lambda: [b'[{"id": "M01", "name": "x", "district": "d"}]']
     ),
-    "scenario": Parser(_scenario, (DocumentInvalid,), _scenarios),
+    # a whole file of an author at a desk, not an answer of a card
+    "scenario": Parser(_scenario, (DocumentInvalid,), _scenarios, limit_ms=500.0),
 }

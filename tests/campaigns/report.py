@@ -49,6 +49,11 @@ class Budget:
             self._say(f"{done:,} of {self.rounds:,}" if self.rounds < UNBOUNDED else f"{done:,}")
         return done < self.rounds and not self.over()
 
+    @property
+    def minutes(self) -> float | None:
+        """How long it may run, ``None`` for as long as its rounds take."""
+        return self._minutes
+
     def over(self) -> bool:
         """Whether the minutes are over."""
         return self._deadline is not None and time.monotonic() >= self._deadline
