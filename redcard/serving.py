@@ -93,7 +93,7 @@ def serve_terminal(
         SurroundingsMissing: the port is taken.
     """
     printer = print_desk(home)
-    listener = _listen(_port_of(home) if port is None else port)
+    listener = _listen_for(home) if port is None else listen(port)
     token = token or kept_token(home.path / "run" / "pages.json", clock.boot_id())
     serving = Serving(listener.getsockname()[1], token)
     with listener:
@@ -103,7 +103,7 @@ def serve_terminal(
                 service,
                 token=serving.token,
                 port=serving.port,
-                monotonic_ms=_monotonic_ms,
+                monotonic_ms=monotonic_ms,
                 framed_by=framed_by,
                 api=api_routes(service),
                 printer=printer,
@@ -148,10 +148,16 @@ def print_desk(home: Home) -> PrintDesk | None:
     return PrintDesk(port, model, auto=config.auto)
 
 
-def _port_of(home: Home) -> int:
+def _listen_for(home: Home) -> socket.socket:
     """The port of ``terminal.toml``; a kiosk has a fixed one, so that its browser finds it."""
     kiosk = any(position.profile == "kiosk" for position in home.config.positions)
-    return home.config.port or (KIOSK_PORT if kiosk and not home.config.demo else 0)
+    if home.config.port or home.config.demo or not kiosk:
+        return listen(home.config.port)
+    try:
+        return listen(KIOSK_PORT)
+    except SurroundingsMissing:
+        # A second kiosk on this machine takes any port; its address is printed.
+        return listen(0)
 
 
 def _announce(home: Home, serving: Serving, ready: Callable[[Serving], None]) -> None:
@@ -159,7 +165,12 @@ def _announce(home: Home, serving: Serving, ready: Callable[[Serving], None]) ->
     ready(serving)
 
 
-def _listen(port: int) -> socket.socket:
+def listen(port: int) -> socket.socket:
+    """Takes a port on loopback.
+
+    Raises:
+        SurroundingsMissing: it is taken.
+    """
     try:
         return socket.create_server((HOST, port))
     except OSError as error:
@@ -169,7 +180,8 @@ def _listen(port: int) -> socket.socket:
         ) from error
 
 
-def _monotonic_ms() -> int:
+def monotonic_ms() -> int:
+    """A monotonic clock in milliseconds, for how long pages show a result."""
     return time.monotonic_ns() // 1_000_000
 
 

@@ -18,6 +18,8 @@ def _serve(session: Session, page: str, reader: str, *, browser: bool) -> int:
     from terminal.home import Home
     from terminal.scanners import scanners_of
 
+    if page == "kiosk" and not _first_start(session, reader, browser=browser):
+        return 0
     home = Home.open(session.home_or("terminal"))
     mine = [position for position in home.config.positions if position.profile == page]
     if not mine:
@@ -40,6 +42,43 @@ def _serve(session: Session, page: str, reader: str, *, browser: bool) -> int:
     except KeyboardInterrupt:
         return 0
     return 0
+
+
+def _first_start(session: Session, reader: str, *, browser: bool) -> bool:
+    """Activates a machine that is new, by its first page; whether it may go on as a kiosk."""
+    import webbrowser
+    from collections.abc import Sequence
+
+    from readers.pcsc import PcscReaders
+    from readers.supervision import CardReader
+    from redcard.demo_clock import clock_of
+    from redcard.first_start import FirstStartHost, is_new, serve_first_start
+    from redcard.serving import KIOSK_PORT, Serving, stop_on_signal
+    from terminal.home import Home
+    from terminal.scanners import scanners_of
+
+    path = session.home_or("terminal")
+    if not is_new(path):
+        return True
+
+    def readers_of(home: Home) -> Sequence[CardReader]:
+        return [PcscReaders(reader or None), *scanners_of(home.config)]
+
+    def ready(serving: Serving) -> None:
+        note(serving.page("/setup"))
+        note(session.say("首次开机：用浏览器打开上面的地址", "First start: open the address above"))
+        if browser:
+            webbrowser.open(serving.page("/setup"))
+
+    stop_on_signal()
+    clock = clock_of(path)
+    host = FirstStartHost(path, clock, readers_of)
+    known = (path / "terminal.toml").exists()
+    port = (Home.open(path).config.port if known else 0) or KIOSK_PORT
+    try:
+        return serve_first_start(host, path, clock, port=port, ready=ready)
+    except KeyboardInterrupt:
+        return False
 
 
 @click.command("staff-pin")
@@ -79,5 +118,8 @@ def counter(session: Session, reader: str, browser: bool) -> int:
 @shared_options
 @pass_session
 def kiosk(session: Session, reader: str, browser: bool) -> int:
-    """Serve the kiosk page on this machine until Ctrl-C; prints its address."""
+    """Serve the kiosk page on this machine until Ctrl-C; prints its address.
+
+    A machine that is not enrolled yet shows its first page instead: a code or QR activates it.
+    """
     return _serve(session, "kiosk", reader, browser=browser)

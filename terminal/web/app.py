@@ -28,10 +28,10 @@ from screens.web import LANGUAGE_COOKIE, environment, install_problem_pages, lan
 from screens.web import shared_static as shared
 from terminal.receipts.printer import PrintDesk
 from terminal.surface import TerminalSurface
+from terminal.web.first_start import POSITION, FirstStart, SetupHost
 from terminal.web.guard import Guard
 from terminal.web.stage import Stage
 
-BEAT_SECONDS: Final = 8.0
 #: How long a browser waits before it opens a broken stream again.
 RETRY_MS: Final = 1_000
 ACTION_CHARACTERS_MAX: Final = 128
@@ -44,19 +44,25 @@ class Pages:
 
     def __init__(
         self,
-        surface: TerminalSurface,
+        surface: TerminalSurface | _NoTerminal,
         monotonic_ms: Callable[[], int],
         printer: PrintDesk | None = None,
     ) -> None:
         """Shows ``surface``; ``monotonic_ms`` times how long results stay."""
         self._printer = printer
+        #: Makes the stage of a position; the first start of a machine has a stage of its own.
+        self.make_stage: Callable[[str], Stage | FirstStart] = self._make_stage
         self._surface = surface
         self._monotonic_ms = monotonic_ms
-        self._stages: dict[str, Stage] = {}
+        self._stages: dict[str, Stage | FirstStart] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
         #: Names this start of the service; a page of another start reloads itself.
         self.boot = secrets.token_hex(8)
+
+    def _make_stage(self, position: str) -> Stage:
+        assert not isinstance(self._surface, _NoTerminal)
+        return Stage(self._surface, position, self._monotonic_ms, self._printer)
 
     def routes(self) -> list[BaseRoute]:
         """The routes of the pages."""
@@ -64,6 +70,7 @@ class Pages:
             Route("/", self.front),
             Route("/kiosk", self.page, name="kiosk"),
             Route("/counter", self.page, name="counter"),
+            Route("/setup", self.page, name="setup"),
             Route("/events", self.events),
             Route("/act", self.act, methods=["POST"]),
             Mount("/static/screens", shared()),
@@ -76,9 +83,7 @@ class Pages:
         del app
         loop = asyncio.get_running_loop()
         for position in self._surface.positions():
-            self._stages[position] = await asyncio.to_thread(
-                Stage, self._surface, position, self._monotonic_ms, self._printer
-            )
+            self._stages[position] = await asyncio.to_thread(self.make_stage, position)
 
         def changed(position: str) -> None:
             # A change after the loop closed has nobody left to tell.
@@ -113,7 +118,7 @@ class Pages:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    def _stage(self, position: str, page: str = "") -> Stage:
+    def _stage(self, position: str, page: str = "") -> Stage | FirstStart:
         """The stage of a position; without a name the first that this page draws."""
         for name, stage in self._stages.items():
             if position in ("", name) and page in ("", stage.page):
@@ -155,7 +160,7 @@ class Pages:
         stream = self._stream(stage, language)
         return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
 
-    async def _stream(self, stage: Stage, language: Language) -> AsyncIterator[str]:
+    async def _stream(self, stage: Stage | FirstStart, language: Language) -> AsyncIterator[str]:
         changed = stage.watch()
         last = ""
         try:
@@ -168,7 +173,9 @@ class Pages:
                     last = text
                     yield f"data: {text}\n\n"
                 try:
-                    await asyncio.wait_for(changed.wait(), self._patience(drawn.redraw_ms))
+                    await asyncio.wait_for(
+                        changed.wait(), self._patience(drawn.redraw_ms, stage.beat_s)
+                    )
                 except TimeoutError:
                     if drawn.redraw_ms is None:
                         yield "event: beat\ndata: 1\n\n"
@@ -177,9 +184,9 @@ class Pages:
         finally:
             stage.unwatch(changed)
 
-    def _patience(self, redraw_ms: int | None) -> float:
+    def _patience(self, redraw_ms: int | None, beat_s: float) -> float:
         if redraw_ms is None:
-            return BEAT_SECONDS
+            return beat_s
         return max(0.0, (redraw_ms - self._monotonic_ms()) / 1000) + 0.001
 
     async def act(self, request: Request) -> Response:
@@ -199,6 +206,37 @@ class Pages:
         stage = self._stage(document["position"])
         await stage.press(document["action"], document["value"])
         return Response(status_code=204)
+
+
+class _NoTerminal:
+    """The surface of a machine that is not activated yet: one position, the setup page."""
+
+    def positions(self) -> tuple[str, ...]:
+        """The setup page alone."""
+        return (POSITION,)
+
+    def subscribe(self, callback: Callable[[str], None]) -> Callable[[], None]:
+        """Nothing changes but by its own page."""
+        del callback
+        return lambda: None
+
+
+def create_setup_app(
+    host: SetupHost, *, token: str, port: int, monotonic_ms: Callable[[], int]
+) -> LocalSite:
+    """The page of a machine's first start, behind the same guard.
+
+    Args:
+        host: what is done to the machine.
+        token: secret of this start.
+        port: loopback port on which it will be served.
+        monotonic_ms: a monotonic clock, milliseconds.
+    """
+    pages = Pages(_NoTerminal(), monotonic_ms)
+    pages.make_stage = lambda _position: FirstStart(host)
+    app = Starlette(routes=pages.routes(), lifespan=pages.running)
+    install_problem_pages(app)
+    return LocalSite(Guard(app, token=token, port=port), pages.end_streams)
 
 
 def create_app(

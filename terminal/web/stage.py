@@ -51,7 +51,7 @@ class Drawn:
     sound_key: str
     shown: str
     redraw_ms: int | None
-    scene: KioskScene | CounterScene
+    scene: object
 
     def message(self, boot: str) -> dict[str, Any]:
         """The JSON of one event."""
@@ -68,6 +68,9 @@ class Drawn:
 
 class Stage:
     """Follows one position for all its pages; lives on one event loop."""
+
+    #: Seconds after which a quiet stream looks at the clock again.
+    beat_s = 8.0
 
     def __init__(
         self,

@@ -66,18 +66,25 @@ class Visitor:
     complaints: list[str]
     requests: list[str]
 
-    def see(self, path: str, language: str) -> list[str]:
+    def see(self, path: str, language: str, *, axe: bool = True) -> list[str]:
         """Opens a page; returns all that is wrong with it."""
         mark = "&" if "?" in path else "?"
         answer = self.page.goto(f"{self.site.url}{path}{mark}lang={language}")
         assert answer is not None
         assert answer.status == 200, (path, answer.status)
-        return self.wrong()
+        return self.wrong(axe=axe)
 
-    def wrong(self) -> list[str]:
+    def wrong(self, *, axe: bool = True) -> list[str]:
         """What is wrong with the page as it stands."""
         found: list[str] = self.page.evaluate(_LOOK)
-        return found + violations(self.page) + self.complaints
+        found += violations(self.page) if axe else []
+        found += self.complaints
+        self.complaints.clear()
+        return found
+
+    def close(self) -> None:
+        """Closes the window."""
+        self.page.context.close()
 
 
 def visit(

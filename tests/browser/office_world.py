@@ -39,7 +39,7 @@ from tests.server.world import (
 )
 
 #: Days back from the morning on which something happened: last month, then this one.
-DAYS = (31, 30, 28, 14, 9, 7, 3, 2, 1, 0)
+DAYS = (31, 30, 23, 14, 9, 7, 3, 2, 1, 0)
 MEMBERS = 260
 #: Half past three of the demo's Friday.
 NOON_MS = START_MS + 5 * HOUR_MS + 30 * MINUTE_MS
@@ -56,13 +56,15 @@ PLACES = (
     ("cinema-1", "联名影院 01", "C01", "BJ-M-011"),
     ("cinema-2", "联名影院 02", "C02", "BJ-M-011"),
     ("hospital-1", "合作医院 01", "H01", "BJ-M-011"),
-    ("shunyi-1", "顺义区演示站 01", "S1001", "SY-L-017"),
+    ("shunyi-1", "顺义区演示站 01", "S1001", "DS-E-016"),
     ("shijingshan-1", "石景山区演示站 01", "S0501", "DS-E-016"),
     ("mentougou-1", "门头沟区演示站 01", "S0701", "DS-E-016"),
     ("changping-1", "昌平区演示站 01", "S1101", "DS-E-016"),
     ("fangshan-1", "房山区演示站 01", "S0801", "DS-E-016"),
 )
 #: Offers that a member may use once.
+#: Offers that begin with May.
+FROM_MAY = ("BJ-T-005", "XC-L-009")
 ONCE = ("XC-L-009", "BJ-I-023")
 #: Not heard of for days; and quarantined; and never used.
 SILENT, LOST, UNUSED = "mentougou-1", "changping-1", "daxing-1"
@@ -182,13 +184,13 @@ async def fill(site: OfficeSite) -> None:
 
 async def _one_day(site: OfficeSite, draw: random.Random, back: int) -> None:
     for place, (name, _, _, offer) in enumerate(PLACES):
-        if name == SILENT and back < 7:
+        if (name == SILENT and back < 7) or (offer in FROM_MAY and back >= 30):
             continue
         terminal = site.terminals[name]
         start = len(terminal.stored)
         end_ms = NOON_MS - back * DAY_MS
         times = sorted(
-            end_ms - draw.randrange(2, 380) * MINUTE_MS
+            end_ms - draw.randrange(2, 325) * MINUTE_MS
             for _ in range(draw.randrange(4, 16) if back else draw.randrange(6, 22))
         )
         bodies = [

@@ -13,6 +13,7 @@ let heard = performance.now();
 let soundKey = null;
 let acknowledged = null;
 let audio;
+let following = false;
 
 function swap(id, html) {
   if (regions.get(id) === html) return;
@@ -56,6 +57,10 @@ function apply(state) {
   for (const [id, html] of Object.entries(state.regions)) swap(id, html);
   stamp();
   sound(state);
+  if (state.body.next && !following) {
+    following = true;
+    follow(state.body.next);
+  }
   // Only what was painted counts as shown: two frames later it is.
   if (state.shown && state.shown !== acknowledged) {
     acknowledged = state.shown;
@@ -121,7 +126,24 @@ function count() {
 
 function send(name) {
   const form = document.querySelector(`[data-form="${name}"]`);
-  if (form) act(name, JSON.stringify(Object.fromEntries(new FormData(form))));
+  if (!form) return;
+  const fields = Object.fromEntries(new FormData(form));
+  // A form of one field sends its text, any other all its fields.
+  act(name, form.dataset.field ? fields[form.dataset.field] : JSON.stringify(fields));
+}
+
+// Buttons that type, for a machine without a keyboard.
+function type(letter) {
+  const field = document.querySelector("form.typing input");
+  if (field) field.value = letter ? field.value + letter : "";
+}
+
+// After its first start the machine goes into service: the page waits for it and goes along.
+async function follow(next) {
+  try {
+    if ((await fetch(next)).ok) return location.assign(next);
+  } catch { /* not yet there */ }
+  setTimeout(() => follow(next), RETRY_MS);
 }
 
 document.addEventListener("submit", (event) => {
@@ -130,6 +152,13 @@ document.addEventListener("submit", (event) => {
 });
 
 document.addEventListener("click", (event) => {
+  const typed = event.target.closest("[data-letter]");
+  if (typed) return void type(typed.dataset.letter);
+  const heard = event.target.closest("[data-sound]");
+  if (heard) {
+    audio ??= new AudioContext();
+    return void audio.resume().then(() => play(audio, heard.dataset.sound));
+  }
   const sends = event.target.closest("[data-send]");
   if (sends) return void send(sends.dataset.send);
   const target = event.target.closest("[data-act]");
