@@ -14,7 +14,7 @@ from typing import Final
 from terminal.bookings import BookingList
 from terminal.collection import Collections
 from terminal.entries import Place
-from terminal.errors import NoCard, PracticeUnavailable
+from terminal.errors import NoCard, PracticeUnavailable, RequestInvalid
 from terminal.goods import GoodsDesk, Parcel
 from terminal.holds import HoldDesk
 from terminal.inquiry import Inquiry
@@ -26,6 +26,7 @@ from terminal.presenting import Presented
 from terminal.requests import WAIT_MS_MAX, check_name, check_number
 from terminal.search import RESULTS_MAX, OfferSearch
 from terminal.shiftwork import ShiftWork
+from terminal.wedge_desk import WedgeDesk
 from terminal.work_answers import (
     AccountShown,
     BookingShown,
@@ -63,8 +64,19 @@ class CounterWork:
         self._manual = ManualDesk(parts, parts.new_nonce)
         self._inquiry = Inquiry(parts)
         self._bookings = BookingList(parts)
+        self.wedges = WedgeDesk()
         #: Says what is wrong with the printer; set by whoever has one.
         self.printer_fault: Callable[[], str] = str
+
+    # Scanners that type.
+
+    def typed(self, position: str, keys: Sequence[str], times: Sequence[int]) -> bool:
+        """Keys of the page that came too fast for a person; a wedge's line is served as a card."""
+        texts = [key for key in keys if isinstance(key, str)]
+        moments = [at for at in times if isinstance(at, int)]
+        if (len(texts), len(moments)) != (len(keys), len(times)):
+            raise RequestInvalid("texts, and whole milliseconds", field="keys")
+        return self.wedges.typed(self._position_of(position).id, texts, moments)
 
     # Proxy collection (代领).
 

@@ -67,6 +67,17 @@ class Reception:
             return
         self._serve(position, lambda: self._desk.present(connection), present=True)
 
+    def typed(self, position_id: str, connection: CardConnection) -> None:
+        """A line that a keyboard wedge typed into the page of a position; over once served."""
+        position = next((one for one in self._positions if one.id == position_id), None)
+        if position is None:
+            return
+        if position.id in self.rooms:
+            self.rooms[position.id].typed(position.id, connection)
+            return
+        self._serve(position, lambda: self._desk.present(connection), present=True)
+        position.card_left()
+
     def several_cards(self, reader: str) -> None:
         """Two cards at once: nothing is read, the member is asked for one (C07)."""
         position = self.position_of(reader)

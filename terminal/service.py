@@ -65,6 +65,7 @@ class TerminalService:
         self.practice: Practice | None = None
         #: The counter's daily work: collections, goods, holds, bookings, search.
         self.work = CounterWork(parts, self.position)
+        self.work.wedges.present = self.reception.typed
 
     def train(self, open_room: Callable[[], TerminalService]) -> None:
         """From now on positions may practise; ``open_room`` opens the room at the first time."""

@@ -47,6 +47,7 @@ QUESTIONS: Final[Mapping[str, Path]] = {
 }
 
 ACTS: Final[Mapping[str, Path]] = {
+    "typed": Path("typed", {"keys": list, "times": list}, "served"),
     "collection/begin": Path("begin_collection", {"offer": str, "quantity": int, "hold": str}),
     "collection/remove": Path("remove_card", {"number": int}),
     "collection/confirm": Path("confirm_collection", {"batch": str}),
