@@ -10,6 +10,7 @@ from server.core import ServerCore
 from server.pages import (
     cases,
     door,
+    hotline,
     offers,
     overview,
     people,
@@ -26,5 +27,16 @@ def mount_pages(app: FastAPI, core: ServerCore) -> None:
     app.mount("/static/screens", shared_static(), name="screens")
     app.mount("/static/server", StaticFiles(packages=[("server.pages", "static")]), name="server")
     office = Office(app, core)
-    for place in (door, overview, offers, stock, terminals, cases, reports, settlement, people):
+    for place in (
+        door,
+        overview,
+        offers,
+        stock,
+        hotline,
+        terminals,
+        cases,
+        reports,
+        settlement,
+        people,
+    ):
         place.mount(office)

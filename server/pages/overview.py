@@ -10,6 +10,7 @@ from starlette.responses import Response
 from ledger.codes import Code
 from ledger.rules.messages import message
 from screens.language import Language, local
+from server.pages.cases import reason_word
 from server.pages.charts import Charts, Point, Series, Titles, percent
 from server.pages.navigation import first_page
 from server.pages.office import STEPS, Office, Visit
@@ -51,6 +52,7 @@ async def _overview(visit: Visit) -> Response:
         in_use=sum(one.state not in {"new", "revoked_retired"} for one in fleet),
         to_judge=sum(one.view.to_judge for one in fleet),
         queue=sum(one.view.queue or 0 for one in fleet),
+        of_reason=reason_word,
         reasons=reasons.most_common(),
         open_cases=sum(reasons.values()),
         curve=_curve(visit, charts, pulse),
