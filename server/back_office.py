@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Sequence
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
@@ -37,6 +36,7 @@ from server.own_ledger import ACTS_MAX, OwnLedger, act_of
 from server.people import People
 from server.publish import Repository
 from server.report_lines import Line, whole_line
+from server.roster_rows import Standing, standing
 from server.schema import settings
 from server.settlement import Settlement
 from server.sign_in import Door
@@ -121,12 +121,14 @@ class BackOffice:
         return count
 
     async def import_members(
-        self, data: bytes, progress: Callable[[int, int], None] = lambda _done, _total: None
+        self,
+        file: bytes | Path,
+        progress: Callable[[int, int], None] = lambda _done, _total: None,
     ) -> card_list.ImportReport:
         """Takes a file of cards and members; see ``members.import_members``."""
+        report, digest = await members.import_file(self.database, file, self.now_ms(), progress)
         async with self.database.writing() as connection:
-            report = await members.import_members(connection, data, self.now_ms(), progress)
-            await self.own.record(connection, "members", subject=sha256(data).hexdigest())
+            await self.own.record(connection, "members", subject=digest)
         await self.publish_roster()
         return report
 
@@ -170,16 +172,17 @@ class BackOffice:
     async def publish_roster(self) -> None:
         """Puts all cards as they stand into the repository."""
         async with self._publishing:
+            async with self.database.reading() as connection:
+                rows = await standing(connection)
             async with self.database.writing() as connection:
-                rows = await members.current(connection)
                 version = int(await _setting(connection, "roster_version") or 0) + 1
                 await _set(connection, "roster_version", str(version))
             await asyncio.to_thread(self._publish_roster, rows, version)
 
-    def _publish_roster(self, rows: Sequence[card_list.Membership], version: int) -> None:
+    def _publish_roster(self, rows: Standing, version: int) -> None:
         rosters.publish_roster(
             self.repository,
-            card_list.roster_records(rows),
+            rows.records(),
             version=version,
             as_of_ms=self.now_ms(),
             card_key_id=self.home.configuration.card_key_id,

@@ -10,18 +10,30 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final, NamedTuple
 
 from keys.derivation import card_hash
 from ledger.rules.offer import CardStatus, MemberStatus
 from server.errors import ImportRefused
-from sync.errors import RosterInvalid
 from sync.roster import RosterEntry, card_bytes
 
-COLUMNS: Final = ("card", "member", "status", "district", "street", "tags", "last4")
-FILE_BYTES_MAX: Final = 1 << 30
+COLUMNS: Final = (
+    "card",
+    "member",
+    "status",
+    "district",
+    "street",
+    "tags",
+    "last4",
+    "member_status",
+    "year",
+    "expires",
+    "issued",
+    "replaced_by",
+)
+FILE_BYTES_MAX: Final = 4 << 30
 FAULTS_TOLD_MAX: Final = 100
 #: What a roster can say of a card; the rest is what a reader finds.
 CARD_STATUSES: Final = tuple(
@@ -31,6 +43,12 @@ CARD_STATUSES: Final = tuple(
 )
 _MEMBER: Final = re.compile(r"[0-9a-f]{16}\Z")
 _LAST4: Final = re.compile(r"([0-9]{4})?\Z")
+_CARD: Final = re.compile(r"[a-z2-7]{25}[aeimquy4]\Z", re.ASCII)
+_DAY: Final = re.compile(r"([0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01]))?\Z", re.ASCII)
+_MONTH: Final = re.compile(r"(20[0-9]{2}-(0[1-9]|1[0-2]))?\Z", re.ASCII)
+_YEAR: Final = re.compile(r"(20[0-9]{2})?\Z", re.ASCII)
+#: Different common parts of rows that are remembered.
+_KNOWN_MAX: Final = 100_000
 _PLACE: Final = re.compile(r"[^\x00-\x1f\x7f]{0,64}\Z")
 _NUMBER: Final = re.compile(r"[0-9][0-9 -]{10,24}[0-9]")
 
@@ -121,75 +139,200 @@ def read_rows(text: str) -> CardList:
     Raises:
         ImportRefused: no such heading, or a card number stands in the file; with the line.
     """
-    reader = csv.DictReader(io.StringIO(text, newline=""))
-    heading = [name.strip() for name in reader.fieldnames or []]
-    missing = [name for name in ("card", "member") if name not in heading]
-    unknown = [name for name in heading if name not in {*COLUMNS, "member_status"}]
-    if missing or unknown:
-        said = f"column {missing[0]} is missing" if missing else f"column {unknown[0]} is unknown"
-        raise ImportRefused(f"{said}; known are {', '.join(COLUMNS)}, member_status", line=1)
-    reader.fieldnames = heading
     found = CardList()
-    for row in reader:
-        line = reader.line_num
-        _refuse_numbers(row, line)
-        try:
-            found.rows.append(_membership(row))
-        except ValueError as fault:
-            found.faulty += 1
-            if len(found.faults) < FAULTS_TOLD_MAX:
-                found.faults.append((line, str(fault)))
+    found.rows.extend(rows_of(io.StringIO(text, newline=""), found))
     return found
 
 
-def _refuse_numbers(row: Mapping[str | None, Any], line: int) -> None:
-    for name, value in row.items():
-        for text in value if isinstance(value, list) else [value or ""]:
-            # A member reference is random: one in 1,800 is all digits and one in ten of these
-            # passes the check. A bank's numbers of this country begin with 62.
-            if name == "member" and _MEMBER.match(text) and not text.startswith("62"):
-                continue
-            if looks_like_number(text):
-                raise ImportRefused(
-                    "a card number stands here; nothing was imported. Name cards by their hash "
-                    "(redcard server hash-cards), and delete this file",
-                    line=line,
-                )
+def lines_of(stream: Iterable[bytes]) -> Iterator[str]:
+    """Lines of a UTF-8 file, with or without a byte order mark.
+
+    Raises:
+        ImportRefused: a line is not UTF-8; with its number.
+    """
+    for number, line in enumerate(stream, 1):
+        try:
+            yield line.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError:
+            raise ImportRefused("the file is not UTF-8", line=number) from None
 
 
-def _membership(row: Mapping[str | None, Any]) -> Membership:
-    if None in row or any(value is None for value in row.values()):
-        raise ValueError("the row has not as many fields as the heading")
-    fields = {str(name): str(value).strip() for name, value in row.items()}
+def rows_of(lines: Iterable[str], told: CardList) -> Iterator[Membership]:
+    """Reads rows one by one, so that millions of them are never in memory together.
+
+    Args:
+        lines: of a CSV with a heading.
+        told: takes the faults of rows that are left out, and their number.
+
+    Raises:
+        ImportRefused: no such heading, or a card number stands in the file; with the line.
+    """
+    watched = _Watch(lines)
+    reader = csv.reader(watched)
     try:
-        card_bytes(fields["card"])
-    except RosterInvalid as error:
-        raise ValueError(f"card: {error}") from None
-    for name, form, said in (
-        ("last4", _LAST4, "four digits or nothing"),
-        ("district", _PLACE, "at most 64 characters"),
-        ("street", _PLACE, "at most 64 characters"),
-    ):
-        if not form.match(fields.get(name, "")):
-            raise ValueError(f"{name}: {said}")
-    member = fields["member"]
-    if member and (not _MEMBER.match(member) or not int(member, 16)):
-        raise ValueError("member: 16 digits 0-9 and a-f, not all 0, or nothing")
+        heading = [name.strip() for name in next(reader, [])]
+        _check_heading(heading)
+        parser = RowParser(heading)
+        for fields in reader:
+            if watched.suspicious:
+                watched.suspicious = False
+                _refuse_numbers(dict(zip(heading, fields, strict=False)), fields, reader.line_num)
+            if not fields:
+                continue
+            try:
+                yield parser.parse(fields)
+            except ValueError as fault:
+                told.faulty += 1
+                if len(told.faults) < FAULTS_TOLD_MAX:
+                    told.faults.append((reader.line_num, str(fault)))
+    except csv.Error as error:
+        raise ImportRefused(f"not a CSV: {error}", line=reader.line_num) from None
+
+
+class _Watch:
+    """Passes lines on and notes those that could hold a card number."""
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self._lines = iter(lines)
+        self.suspicious = False
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = next(self._lines)
+        if _NUMBER.search(line):
+            self.suspicious = True
+        return line
+
+
+def _check_heading(heading: Sequence[str]) -> None:
+    missing = [name for name in ("card", "member") if name not in heading]
+    unknown = [name for name in heading if name not in COLUMNS]
+    twice = [name for name in heading if heading.count(name) > 1]
+    if missing or unknown or twice:
+        said = (
+            f"column {missing[0]} is missing"
+            if missing
+            else f"column {(unknown or twice)[0]} is {'unknown' if unknown else 'there twice'}"
+        )
+        raise ImportRefused(f"{said}; known are {', '.join(COLUMNS)}", line=1)
+
+
+def _refuse_numbers(named: Mapping[str, str], fields: Sequence[str], line: int) -> None:
+    for index, text in enumerate(fields):
+        # A member reference is random: one in 1,800 is all digits and one in ten of these
+        # passes the check. A bank's numbers of this country begin with 62.
+        of_member = index < len(named) and named.get("member") == text
+        if of_member and _MEMBER.match(text) and not text.startswith("62"):
+            continue
+        if looks_like_number(text):
+            raise ImportRefused(
+                "a card number stands here; nothing was imported. Name cards by their hash "
+                "(redcard server hash-cards), and delete this file",
+                line=line,
+            )
+
+
+class RowParser:
+    """Makes memberships of rows; what many rows have in common is checked once."""
+
+    def __init__(self, heading: Sequence[str]) -> None:
+        """Knows the columns by their heading."""
+        self._width = len(heading)
+        self._at = {name: heading.index(name) for name in heading}
+        own = {"card", "member", "last4", "issued", "replaced_by"}
+        self._common = [self._at[name] for name in heading if name not in own]
+        self._names = [name for name in heading if name not in own]
+        self._known: dict[tuple[str, ...], _Common] = {}
+
+    def parse(self, fields: Sequence[str]) -> Membership:
+        """One row.
+
+        Raises:
+            ValueError: says which column is wrong, and what belongs there.
+        """
+        if len(fields) != self._width:
+            raise ValueError("the row has not as many fields as the heading")
+        card, member = self._text(fields, "card"), self._text(fields, "member")
+        if not _CARD.match(card):
+            raise ValueError("card: a card hash of 16 bytes is 26 characters a-z and 2-7")
+        if member and (not _MEMBER.match(member) or not int(member, 16)):
+            raise ValueError("member: 16 digits 0-9 and a-f, not all 0, or nothing")
+        last4, issued = self._text(fields, "last4"), self._text(fields, "issued")
+        if not _LAST4.match(last4):
+            raise ValueError("last4: four digits or nothing")
+        if not _DAY.match(issued):
+            raise ValueError("issued: yyyy-mm-dd or nothing")
+        replaced_by = self._text(fields, "replaced_by")
+        if replaced_by and not _CARD.match(replaced_by):
+            raise ValueError("replaced_by: the hash of the card that took its place, or nothing")
+        key = tuple([fields[index] for index in self._common])
+        common = self._known.get(key)
+        if common is None:
+            common = _common(dict(zip(self._names, (one.strip() for one in key), strict=True)))
+            if len(self._known) < _KNOWN_MAX:
+                self._known[key] = common
+        status = common.status
+        if replaced_by and status is CardStatus.ACTIVE:
+            status = CardStatus.REPLACED
+        return Membership(
+            card,
+            member,
+            status,
+            common.district,
+            common.street,
+            common.tags,
+            last4,
+            common.member_status,
+            common.year,
+            common.expires,
+            issued,
+            replaced_by,
+        )
+
+    def _text(self, fields: Sequence[str], name: str) -> str:
+        index = self._at.get(name)
+        return "" if index is None else fields[index].strip()
+
+
+class _Common(NamedTuple):
+    """What many rows have in common."""
+
+    status: CardStatus
+    district: str
+    street: str
+    tags: frozenset[str]
+    member_status: MemberStatus
+    year: int
+    expires: str
+
+
+def _common(fields: Mapping[str, str]) -> _Common:
+    """Checks the columns that many rows share; raises ``ValueError`` naming the wrong one."""
+    for name in ("district", "street"):
+        if not _PLACE.match(fields.get(name, "")):
+            raise ValueError(f"{name}: at most 64 characters")
     status = fields.get("status") or CardStatus.ACTIVE.value
     if status not in CARD_STATUSES:
         raise ValueError(f"status: {', '.join(CARD_STATUSES)}")
     standing = fields.get("member_status") or MemberStatus.ACTIVE.value
     if standing not in set(MemberStatus):
         raise ValueError(f"member_status: {', '.join(MemberStatus)}")
-    return Membership(
-        card=fields["card"],
-        member=fields["member"],
-        status=CardStatus(status),
-        district=fields.get("district", ""),
-        street=fields.get("street", ""),
-        tags=frozenset(fields.get("tags", "").split()),
-        last4=fields.get("last4", ""),
-        member_status=MemberStatus(standing),
+    year = fields.get("year", "")
+    if not _YEAR.match(year):
+        raise ValueError("year: of membership, yyyy, or nothing")
+    expires = fields.get("expires", "")
+    if not _MONTH.match(expires):
+        raise ValueError("expires: yyyy-mm, the card's last month, or nothing")
+    return _Common(
+        CardStatus(status),
+        fields.get("district", ""),
+        fields.get("street", ""),
+        frozenset(fields.get("tags", "").split()),
+        MemberStatus(standing),
+        int(year or 0),
+        expires,
     )
 
 
@@ -205,8 +348,14 @@ def roster_records(rows: Sequence[Membership]) -> Iterator[tuple[str, RosterEntr
                 district=row.district,
                 street=row.street,
                 tags=tuple(sorted(row.tags)),
+                expires=month_of(row.expires),
             ),
         )
+
+
+def month_of(expires: str) -> tuple[int, int] | None:
+    """Year and month of ``yyyy-mm``, ``None`` if it is empty."""
+    return (int(expires[:4]), int(expires[5:7])) if expires else None
 
 
 def hash_numbers(text: str, mac: Callable[[bytes], bytes]) -> Iterator[list[str]]:

@@ -20,7 +20,7 @@ from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Connection, Table, event, insert, make_url, text
+from sqlalchemy import Connection, Table, event, make_url, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -35,6 +35,9 @@ BUSY_TIMEOUT_S: Final = 10.0
 POOL_CONNECTIONS_MAX: Final = 10
 #: Rows of one statement; SQLite's limit on bound values is 32,766.
 PARAMETERS_MAX: Final = 900
+#: SQLite's page cache of the writer while much is loaded, and its usual one (negative: KiB).
+LOADING_CACHE_KIB: Final = 768 * 1024
+CACHE_PAGES: Final = -2000
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
 #: One migration at a time, whichever of several servers starts first.
 _MIGRATION_LOCK: Final = 0x52656463
@@ -126,9 +129,24 @@ class Database:
             assert driver is not None
             await driver.copy_records_to_table(table.name, records=rows, columns=names)
             return
-        await connection.execute(
-            insert(table), [dict(zip(names, row, strict=True)) for row in rows]
-        )
+        # By the driver: of millions of rows, half the time went into naming their values.
+        marks = ", ".join("?" for _ in names)
+        statement = f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({marks})"  # noqa: S608
+        await connection.exec_driver_sql(statement, list(rows))
+
+    @asynccontextmanager
+    async def loading(self) -> AsyncIterator[None]:
+        """While millions of rows come in: keeps more of SQLite's pages in memory."""
+        if self.postgresql:
+            yield
+            return
+        async with self._writing, self._writer.connect() as connection:
+            await connection.exec_driver_sql(f"PRAGMA cache_size = -{LOADING_CACHE_KIB}")
+        try:
+            yield
+        finally:
+            async with self._writing, self._writer.connect() as connection:
+                await connection.exec_driver_sql(f"PRAGMA cache_size = {CACHE_PAGES}")
 
     async def exclusive(self, connection: AsyncConnection, number: int) -> bool:
         """Whether this transaction now holds a lock that one server at a time can hold."""

@@ -6,132 +6,242 @@ taps are judged by what was true when they happened.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+import asyncio
+import hashlib
+import io
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any, Final
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import ColumnElement, String, Table, any_, func, insert, literal, select
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ledger.rules.offer import CardStatus, MemberStatus
-from server.card_list import CARD_STATUSES, FILE_BYTES_MAX, ImportReport, Membership, read_rows
+from ledger.rules.offer import MemberStatus
+from server.card_list import (
+    CARD_STATUSES,
+    FILE_BYTES_MAX,
+    CardList,
+    ImportReport,
+    Membership,
+    lines_of,
+    rows_of,
+)
+from server.database import Database
 from server.errors import ImportRefused
 from server.known import pieces
 from server.schema import cards, members
 
+Progress = Callable[[int, int], None]
+Row = tuple[Any, ...]
+
+#: Rows compared and written at once. Card hashes fall everywhere in a table, so that each piece
+#: rewrites nearly all of its pages: few large pieces cost a tenth of many small ones.
+ROWS_AT_ONCE: Final = 400_000
+#: Names that one statement asks for.
+NAMES_AT_ONCE: Final = 20_000
+
+
+async def import_file(
+    database: Database, file: bytes | Path, now_ms: int, progress: Progress
+) -> tuple[ImportReport, str]:
+    """Takes a file by its bytes or its path; see ``import_members``.
+
+    Returns:
+        What it did, and the SHA-256 of the file.
+
+    Raises:
+        ImportRefused: the file as a whole is refused, or cannot be read; nothing was changed.
+    """
+
+    def source() -> IO[bytes]:
+        return io.BytesIO(file) if isinstance(file, bytes) else file.open("rb")
+
+    try:
+        digest = await asyncio.to_thread(_digest, source)
+        report = await import_members(database, source, now_ms, progress)
+    except OSError as error:
+        raise ImportRefused(f"the file cannot be read: {error.strerror}") from None
+    return report, digest
+
+
+def _digest(source: Callable[[], IO[bytes]]) -> str:
+    digest = hashlib.sha256()
+    with source() as stream:
+        while piece := stream.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()
+
 
 async def import_members(
-    connection: AsyncConnection,
-    data: bytes,
+    database: Database,
+    source: Callable[[], IO[bytes]],
     now_ms: int,
-    progress: Callable[[int, int], None] = lambda _done, _total: None,
+    progress: Progress = lambda _done, _total: None,
 ) -> ImportReport:
     """Takes a CSV of cards and members; what is as before changes nothing.
 
+    The file is read twice: once to see that nothing in it refuses it whole, then to take it, some
+    rows to a transaction, so that terminals are served meanwhile. What a crash leaves half done is
+    completed by taking the file again.
+
     Args:
-        connection: inside a transaction that may write.
-        data: UTF-8, with a heading of ``COLUMNS``; card and member must be there.
+        database: where members are kept.
+        source: opens the file, UTF-8, with a heading of ``COLUMNS``; card and member must be there.
         now_ms: from when on new states hold.
-        progress: told how many rows of how many are done.
+        progress: told how many rows of how many are done; the total counts both readings.
 
     Raises:
         ImportRefused: the file as a whole is refused; nothing was changed.
     """
-    if len(data) > FILE_BYTES_MAX:
-        raise ImportRefused(f"a file of members has at most {FILE_BYTES_MAX} bytes")
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        raise ImportRefused("the file is not UTF-8", line=line) from None
-    found = read_rows(text)
-    changed_cards, changed_members = await take_rows(connection, found.rows, now_ms, progress)
+    told = CardList()
+    with await asyncio.to_thread(source) as stream:
+        checked = await asyncio.to_thread(_check, stream, told, progress)
+    total, done = Counter[str](), 0
+    with source() as stream:
+        rows = rows_of(lines_of(stream), CardList())
+        async with database.loading() if checked > ROWS_AT_ONCE else nullcontext():
+            while some := await asyncio.to_thread(list, islice(rows, ROWS_AT_ONCE)):
+                total += await _take_piece(database, some, now_ms)
+                done += len(some)
+                progress(checked + done, 2 * checked)
     return ImportReport(
-        rows=len(found.rows) + found.faulty,
-        cards=changed_cards,
-        members=changed_members,
-        faults=tuple(found.faults),
-        faulty=found.faulty,
+        rows=checked + told.faulty,
+        cards=total[cards.name],
+        members=total[members.name],
+        faults=tuple(told.faults),
+        faulty=told.faulty,
     )
+
+
+async def _take_piece(database: Database, rows: Sequence[Membership], now_ms: int) -> Counter[str]:
+    """Compares some rows with what is held, and writes those that differ in one transaction."""
+    async with database.reading() as connection:
+        changed = await _changed(connection, rows, now_ms)
+    if any(changed.values()):
+        async with database.writing() as connection:
+            for table, fresh in changed.items():
+                await database.append(connection, table, fresh)
+    return Counter({table.name: len(fresh) for table, fresh in changed.items()})
+
+
+def _check(stream: IO[bytes], told: CardList, progress: Progress) -> int:
+    """Reads a whole file; how many rows of it can be taken."""
+    stream.seek(0, os.SEEK_END)
+    size = stream.tell()
+    if size > FILE_BYTES_MAX:
+        raise ImportRefused(f"a file of members has at most {FILE_BYTES_MAX} bytes")
+    stream.seek(0)
+    count = 0
+    for _ in rows_of(lines_of(stream), told):
+        count += 1
+        if count % ROWS_AT_ONCE == 0:
+            # The rows are not known yet: guessed from how far the file is read.
+            progress(count, 2 * count * size // max(1, stream.tell()))
+    return count
 
 
 async def take_rows(
     connection: AsyncConnection,
     rows: Sequence[Membership],
     now_ms: int,
-    progress: Callable[[int, int], None] = lambda _done, _total: None,
+    progress: Progress = lambda _done, _total: None,
 ) -> tuple[int, int]:
     """Records the states that differ; of several rows of one card or member the last counts.
+
+    Args:
+        connection: inside a transaction that may write.
+        rows: at most some ten thousand, for they are compared at once.
+        now_ms: from when on new states hold.
+        progress: told how many cards of how many are done.
 
     Returns:
         How many cards and how many members have a new state.
     """
-    by_card = {row.card: row for row in rows}
-    by_member = {row.member: row for row in rows if row.member}
-    changed_cards = changed_members = done = 0
-    for some in pieces(sorted(by_card)):
-        held = await _newest(connection, cards, cards.c.card, some)
-        fresh = [_card_row(by_card[card], now_ms) for card in some]
-        changed_cards += await _add(connection, cards, "card", fresh, held)
-        done += len(some)
-        progress(done, len(by_card))
-    for some in pieces(sorted(by_member)):
-        held = await _newest(connection, members, members.c.member, some)
-        fresh = [_member_row(by_member[member], now_ms) for member in some]
-        changed_members += await _add(connection, members, "member", fresh, held)
-    return changed_cards, changed_members
+    changed = await _changed(connection, rows, now_ms)
+    for table, fresh in changed.items():
+        await _put(connection, table, fresh)
+    progress(len(rows), len(rows))
+    return len(changed[cards]), len(changed[members])
 
 
-def _card_row(row: Membership, now_ms: int) -> dict[str, Any]:
-    return {
-        "card": row.card,
-        "from_ms": now_ms,
-        "status": row.status.value,
-        "member": row.member,
-        "last4": row.last4,
-        "expires": row.expires,
-        "issued": row.issued,
-        "replaced_by": row.replaced_by,
-    }
+async def _changed(
+    connection: AsyncConnection, rows: Sequence[Membership], now_ms: int
+) -> dict[Table, list[Row]]:
+    """The states that differ from what is held, in the order of the keys."""
+    by_card = {row.card: _card_row(row, now_ms) for row in rows}
+    by_member = {row.member: _member_row(row, now_ms) for row in rows if row.member}
+    changed: dict[Table, list[Row]] = {}
+    for table, fresh in ((cards, by_card), (members, by_member)):
+        ordered = sorted(fresh.values())
+        held = await _newest(connection, table, table.columns[0], [row[0] for row in ordered])
+        changed[table] = _differences(ordered, held)
+    return changed
 
 
-def _member_row(row: Membership, now_ms: int) -> dict[str, Any]:
-    return {
-        "member": row.member,
-        "from_ms": now_ms,
-        "status": row.member_status.value,
-        "district": row.district,
-        "street": row.street,
-        "tags": " ".join(sorted(row.tags)),
-        "year": row.year,
-    }
+def _card_row(row: Membership, now_ms: int) -> Row:
+    """A card's state in the order of the table's columns."""
+    return (
+        row.card,
+        now_ms,
+        row.status.value,
+        row.member,
+        row.last4,
+        row.expires,
+        row.issued,
+        row.replaced_by,
+    )
+
+
+def _member_row(row: Membership, now_ms: int) -> Row:
+    """A member's state in the order of the table's columns."""
+    return (
+        row.member,
+        now_ms,
+        row.member_status.value,
+        row.district,
+        row.street,
+        " ".join(sorted(row.tags)),
+        row.year,
+    )
 
 
 async def _newest(
-    connection: AsyncConnection, table: Any, column: Any, names: Sequence[str]
-) -> dict[str, dict[str, Any]]:
-    statement = select(table).where(column.in_(names)).order_by(table.c.from_ms)
-    rows = (await connection.execute(statement)).mappings()
-    return {row[column.name]: dict(row) for row in rows}
+    connection: AsyncConnection, table: Table, column: Any, names: Sequence[str]
+) -> dict[str, Row]:
+    """The newest state of each; those that have none are left out."""
+    found: dict[str, Row] = {}
+    for some in pieces(names, NAMES_AT_ONCE):
+        statement = select(table).where(_among(connection, column, some)).order_by(table.c.from_ms)
+        found |= {row[0]: tuple(row) for row in await connection.execute(statement)}
+    return found
 
 
-async def _add(
-    connection: AsyncConnection,
-    table: Any,
-    key: str,
-    fresh: Sequence[dict[str, Any]],
-    held: Mapping[str, dict[str, Any]],
-) -> int:
-    changed = []
+def _among(connection: AsyncConnection, column: Any, names: Sequence[str]) -> ColumnElement[bool]:
+    """Whether a column is one of thousands of names, as one bound value."""
+    if connection.dialect.name == "postgresql":
+        among: ColumnElement[bool] = column == any_(literal(list(names), ARRAY(String)))
+        return among
+    listed = func.json_each(json.dumps(names)).table_valued("value")
+    found: ColumnElement[bool] = column.in_(select(listed.c.value))
+    return found
+
+
+def _differences(fresh: Iterable[Row], held: Mapping[str, Row]) -> list[Row]:
+    changed: list[Row] = []
     for row in fresh:
-        before = held.get(row[key])
+        before = held.get(row[0])
         if before is None:
             changed.append(row)
-        elif {**before, "from_ms": 0} != {**row, "from_ms": 0}:
+        elif before[2:] != row[2:]:
             # Two states in one millisecond: the later one holds from the next.
-            changed.append({**row, "from_ms": max(row["from_ms"], before["from_ms"] + 1)})
-    if changed:
-        await connection.execute(insert(table), changed)
-    return len(changed)
+            changed.append((row[0], max(row[1], before[1] + 1), *row[2:]))
+    return changed
 
 
 async def set_card(connection: AsyncConnection, card: str, status: str, now_ms: int) -> None:
@@ -145,9 +255,8 @@ async def set_card(connection: AsyncConnection, card: str, status: str, now_ms: 
     held = await _newest(connection, cards, cards.c.card, [card])
     if card not in held:
         raise ImportRefused(f"no card {card}")
-    await _add(
-        connection, cards, "card", [{**held[card], "status": status, "from_ms": now_ms}], held
-    )
+    fresh = (card, now_ms, status, *held[card][3:])
+    await _put(connection, cards, _differences([fresh], held))
 
 
 async def set_member(connection: AsyncConnection, member: str, status: str, now_ms: int) -> None:
@@ -161,49 +270,13 @@ async def set_member(connection: AsyncConnection, member: str, status: str, now_
     held = await _newest(connection, members, members.c.member, [member])
     if member not in held:
         raise ImportRefused(f"no member {member}")
-    row = {**held[member], "status": status, "from_ms": now_ms}
-    await _add(connection, members, "member", [row], held)
+    fresh = (member, now_ms, status, *held[member][3:])
+    await _put(connection, members, _differences([fresh], held))
 
 
-async def current(connection: AsyncConnection) -> list[Membership]:
-    """Every card as it stands now, with its member."""
-    newest_card = select(cards.c.card, func.max(cards.c.from_ms).label("from_ms")).group_by(
-        cards.c.card
-    )
-    latest = newest_card.subquery()
-    card_rows = await connection.execute(
-        select(cards).join(
-            latest, (latest.c.card == cards.c.card) & (latest.c.from_ms == cards.c.from_ms)
+async def _put(connection: AsyncConnection, table: Table, rows: Sequence[Row]) -> None:
+    if rows:
+        names = [column.name for column in table.columns]
+        await connection.execute(
+            insert(table), [dict(zip(names, row, strict=True)) for row in rows]
         )
-    )
-    newest_member = (
-        select(members.c.member, func.max(members.c.from_ms).label("from_ms"))
-        .group_by(members.c.member)
-        .subquery()
-    )
-    member_rows = await connection.execute(
-        select(members).join(
-            newest_member,
-            (newest_member.c.member == members.c.member)
-            & (newest_member.c.from_ms == members.c.from_ms),
-        )
-    )
-    known = {row.member: row for row in member_rows}
-    return [_current(row, known.get(row.member)) for row in card_rows]
-
-
-def _current(card: Any, member: Any) -> Membership:
-    return Membership(
-        card=card.card,
-        member=card.member,
-        status=CardStatus(card.status),
-        district=member.district if member else "",
-        street=member.street if member else "",
-        tags=frozenset(member.tags.split()) if member else frozenset(),
-        last4=card.last4,
-        member_status=MemberStatus(member.status) if member else MemberStatus.ACTIVE,
-        year=member.year if member else 0,
-        expires=card.expires,
-        issued=card.issued,
-        replaced_by=card.replaced_by,
-    )
