@@ -28,9 +28,9 @@ time or weekday that differs from its field. Texts stay in the offer and are sho
 **What we must not hold** (sex, age, household, health, job, number plate) never becomes an
 attribute of a member. The server gives a tag that says only “may take this”, or the clerk compares
 the person with the document (M03). **No text says 每卡**: every limit counts per member, over all
-of the member's cards. District ids are those of GB/T 2260 as they stood in 2014 (密云县 110228, 延庆县
-110229). Venues that the catalogue names and the list of 342 stations and 18 museums lacks are demo
-venues: their ids begin with another letter and they carry `"demo": true`.
+of the member's cards. District ids are those of GB/T 2260 as they stood in 2014 (密云县 110228,
+延庆县 110229). Venues that the catalogue names and the list of 342 stations and 18 museums lacks
+are demo venues: their ids begin with another letter and they carry `"demo": true`.
 
 Generated from `redcard/demo_data`; do not edit by hand.
 """
