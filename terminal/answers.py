@@ -49,6 +49,7 @@ class OfferShown:
 
     Attributes:
         limits: how often a member may have it: units and period, the tightest first.
+        proxy: a representative may collect it for colleagues.
     """
 
     id: str
@@ -60,6 +61,7 @@ class OfferShown:
     member_price_fen: int = 0
     stock_left: int | None = None
     limits: tuple[tuple[int, str], ...] = ()
+    proxy: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,7 @@ def offer_shown(name: str, installed: Installed, stock_left: int | None = None) 
         member_price_fen=offer.member_price_fen or 0,
         stock_left=stock_left,
         limits=tuple((one.count, one.per.value) for one in offer.limits if one.count is not None),
+        proxy=offer.proxy_collect,
     )
 
 

@@ -247,10 +247,14 @@ class Api:
 
 def api_routes(surface: TerminalSurface) -> list[Route]:
     """The routes of the API over a terminal."""
+    from terminal.web.sheets import Sheets
     from terminal.web.work_api import WorkApi
 
     api, work = Api(surface), getattr(surface, "work", None)
-    more = WorkApi(api, work, surface.positions()).routes() if work is not None else []
+    more: list[Route] = []
+    if work is not None:
+        more = WorkApi(api, work, surface.positions()).routes()
+        more += Sheets(work, surface.positions()).routes()
     # The counter's own shift paths do what the plain ones do, and count goods besides.
     return [*more, *api.routes()]
 

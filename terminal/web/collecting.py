@@ -160,7 +160,7 @@ class CollectPanel(Panel):
 
     def _draw_offers(self, view: PositionView, words: Wording) -> PanelScene:
         _ = words.gettext
-        takable = [one.offer for one in view.choices][: len(_KEYS)]
+        takable = [one.offer for one in view.choices if one.offer.proxy][: len(_KEYS)]
         self._offers = tuple(one.id for one in takable)
         picks = tuple(
             OfferPick(one.id, key, offer_title(one, words.language))

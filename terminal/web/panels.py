@@ -31,6 +31,12 @@ _REFUSALS: Final[Mapping[str, str]] = {
     "shift_state": _("The shift is not as this page thought. Nothing was recorded."),
     "invalid": _("Something here is missing or wrong. Nothing was recorded; please check."),
     "ledger_fault": _("The ledger cannot be written. Nothing was recorded; see the doctor."),
+    "proxy_not_allowed": _("This offer is for members in person. Nothing was recorded."),
+    "agent_refused": _("This card cannot act for others. Nothing was recorded."),
+    "reason_required": _("The count differs from the ledger; please pick the reason."),
+    "not_leased": _("This counter has no units of its own to hold. Nothing was recorded."),
+    "beyond_lease": _("So many are not free here. Nothing was recorded."),
+    "not_on_hand": _("So many do not lie on the shelf. Nothing was recorded."),
     "practice": _("Practice needs its demo cards first; connect this machine once."),
 }
 _REFUSED: Final = _("The terminal refused this. Nothing was recorded; please try again.")

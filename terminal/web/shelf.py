@@ -10,10 +10,13 @@ from screens.language import Language, Wording
 from terminal.answers import PositionView, Totals
 from terminal.receipts.layout import Line, Style
 from terminal.web.panels import Button, Panel, PanelScene, PrintJob, WorkJob
-from terminal.work_answers import GoodsLine, HoldShown
+from terminal.work_answers import Found, GoodsLine, HoldShown
 
 UNITS_MAX: Final = 100_000
 HOLD_MINUTES: Final = 120
+OFFERS_ASKED: Final = 50
+#: Kinds of offers that come in parcels.
+_GOODS: Final = frozenset({"ticket", "coupon"})
 #: Below so little time of giving out a forecast says nothing.
 FORECAST_AFTER_MS: Final = 15 * 60_000
 FORECAST_MAX_MS: Final = 7 * 86_400_000
@@ -83,6 +86,7 @@ class ShelfPanel(Panel):
         super().__init__()
         self._goods: tuple[GoodsLine, ...] = ()
         self._holds: tuple[HoldShown, ...] = ()
+        self._new: tuple[Found, ...] = ()
         self._totals: Totals | None = None
         self._form = ""
         self._picked = ""
@@ -159,6 +163,9 @@ class ShelfPanel(Panel):
             return WorkJob("holds")
         if job.method == "holds":
             self._holds = tuple(result)
+            return WorkJob("search", {"query": "", "limit": OFFERS_ASKED})
+        if job.method == "search":
+            self._new = tuple(one for one in result if one.here and one.kind in _GOODS)
             return None
         self._form = ""
         return WorkJob("goods")
@@ -166,7 +173,8 @@ class ShelfPanel(Panel):
     def draw(self, view: PositionView, words: Wording) -> PanelScene:
         """The shelf, the holds, and one form."""
         _ = words.gettext
-        rows = tuple(self._row(one, view, words) for one in self._goods)
+        shelf = (*self._goods, *self._awaited())
+        rows = tuple(self._row(one, view, words) for one in shelf)
         holds = tuple(
             HoldRow(
                 one.hold,
@@ -178,7 +186,7 @@ class ShelfPanel(Panel):
             )
             for one in self._holds
         )
-        picked = next((one for one in self._goods if one.offer == self._picked), None)
+        picked = next((one for one in shelf if one.offer == self._picked), None)
         if picked is not None:
             self._prepare(picked, view, words)
         buttons = [Button("back", _("Back"), "Esc")]
@@ -201,6 +209,15 @@ class ShelfPanel(Panel):
             said=self.said(words),
             hints=(("Esc", _("back")),),
         )
+
+    def _awaited(self) -> list[GoodsLine]:
+        """Offers given here of which no parcel has come yet."""
+        known = {one.offer for one in self._goods}
+        return [
+            GoodsLine(one.id, one.title, one.title_en, 0, 0, 0, 0, 0, 0)
+            for one in self._new
+            if one.id not in known
+        ]
 
     def _offline(self, words: Wording) -> str:
         leased = sum(one.leased for one in self._goods)
