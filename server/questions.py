@@ -6,6 +6,7 @@ import asyncio
 from contextlib import suppress
 from typing import Final
 
+from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from ledger.codes import Code
@@ -18,6 +19,7 @@ from server.holds import lagging
 from server.home import FEED
 from server.online import HOLD_MS, Question
 from server.refills import refill
+from server.schema import ledgers, terminals
 from sync.admission import LedgerState
 from sync.asking import (
     Answer,
@@ -76,9 +78,11 @@ async def answer_hold(core: ServerCore, ledger: str, origin: str, body: bytes) -
     Raises:
         Malformed: not a question.
         PublicationRefused: the offer is not one that is decided here.
+        RequestUnauthentic: the terminal has no right to the venue; nothing was looked up.
         DatabaseFault: nothing was held, as far as is known; ask again.
     """
     question = Question.of(ledger, decode_hold(body))
+    await _need_place(core, ledger, question.venue)
     try:
         decision = await _hold(core, question)
         if _may_change(decision) and await _behind(core):
@@ -116,9 +120,11 @@ async def answer_lease(core: ServerCore, ledger: str, origin: str, body: bytes) 
     Raises:
         Malformed: not a question.
         PublicationRefused: the offer is not one that is leased.
+        RequestUnauthentic: the terminal has no right to the venue; nothing was looked up.
         DatabaseFault: nothing was granted, as far as is known; ask again.
     """
     question = decode_lease(body)
+    await _need_place(core, ledger, question.venue)
     try:
         async with core.database.writing() as connection:
             published = await core.book.read(connection)
@@ -129,6 +135,19 @@ async def answer_lease(core: ServerCore, ledger: str, origin: str, body: bytes) 
         raise DatabaseFault("nothing was granted as far as is known; ask again") from error
     answer = Answer(word=word, origin=origin, question=digest(body), signed_ms=core.now_ms())
     return _signed(core, answer)
+
+
+async def _need_place(core: ServerCore, ledger: str, venue: str) -> None:
+    """A terminal asks for the venues that it was activated for, and learns nothing of others."""
+    statement = (
+        select(terminals.c.venues)
+        .join(ledgers, ledgers.c.terminal == terminals.c.terminal)
+        .where(ledgers.c.ledger == ledger)
+    )
+    async with core.database.reading() as connection:
+        places = await connection.scalar(statement)
+    if venue not in (places or "").split():
+        raise RequestUnauthentic(_ELSEWHERE, word=StatusWord.ACTIVATION)
 
 
 async def _hold(core: ServerCore, question: Question) -> Decision:
@@ -153,6 +172,10 @@ def _signed(core: ServerCore, answer: Answer) -> bytes:
     return sign_note(encode_answer(answer), [core.home.signer(FEED)])
 
 
+_ELSEWHERE: Final = (
+    "this terminal was not activated for that venue; nothing was held or granted. Ask the operator "
+    "for an activation that names it"
+)
 _BARRED: Final = (
     "this terminal may not redeem any more; nothing was held or granted. Send its ledger by sync "
     "and call the operator"
