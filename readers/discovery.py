@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from firmware_profiles.catalogue import Catalogue
 from firmware_profiles.match import Match
@@ -51,4 +53,27 @@ def discover(catalogue: Catalogue) -> list[FoundReader]:
         role = parse_reader_name(name).role
         match = catalogue.match(sighting)
         found.append(FoundReader(Driver.PCSC, name, role, sighting, match, remark))
+    return found
+
+
+def discover_ports(
+    catalogue: Catalogue, *, nfc: Mapping[str, str], serial: Mapping[str, str]
+) -> list[FoundReader]:
+    """Readers at ports that a configuration names; none is opened, for it may be in use.
+
+    Args:
+        catalogue: the reader profiles.
+        nfc: names of NFC readers by their paths.
+        serial: names of scanners and stripe readers by their ports.
+    """
+    found = []
+    for driver, ports in ((Driver.NFC, nfc), (Driver.SERIAL, serial)):
+        for port, name in ports.items():
+            sighting = Sighting(name=f"{name} {Path(port).name}")
+            role = SlotRole.PICC if driver is Driver.NFC else SlotRole.UNKNOWN
+            gone = port.startswith("/") and not Path(port).exists()
+            remark = f"{port} is not plugged in" if gone else port
+            found.append(
+                FoundReader(driver, name, role, sighting, catalogue.match(sighting), remark)
+            )
     return found

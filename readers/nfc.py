@@ -19,10 +19,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from firmware_profiles.model import Sighting
 from readers.apdu import StatusWord, split_response
 from readers.attendance import AttendedReader, PoweredCard, Presence, Sight, monotonic_ms
 from readers.connection import Interface
 from readers.errors import CardMute, CardRemoved, CardUnreadable, ReaderFault, ReaderMissing
+from readers.nfc_field import is_nfc, number_of, other_card, port_of, type_a_uids
 from readers.supervision import NowMs
 from readers.watchdog import Watchdog
 
@@ -31,14 +33,8 @@ T = TypeVar("T")
 APDU_TIMEOUT_MS: Final = 5_000
 CHIP_TIMEOUT_MS: Final = 5_000
 POLL_MS: Final = 100
-#: nfcpy hands the path to a shell; nothing but a plain device path may reach it.
-_PATH: Final = re.compile(r"/dev/[A-Za-z0-9._/-]+")
-#: nfcpy's own paths: vendor and product, or bus and device; host and port of its simulation.
-_USB: Final = re.compile(r"usb(:[0-9a-fA-F]{4}(:[0-9a-fA-F]{4})?|:[0-9]{3}:[0-9]{3})?")
-_UDP: Final = re.compile(r"udp:[A-Za-z0-9.-]*:[0-9]{1,5}")
-_GET_UID: Final = bytes.fromhex("FFCA000000")
 _ISO_DEP: Final = 0x20
-_RANDOM_UID: Final = 0x08
+_GET_UID: Final = bytes.fromhex("FFCA000000")
 
 
 class NfcReader(AttendedReader):
@@ -71,9 +67,21 @@ class NfcReader(AttendedReader):
         super().__init__(_NfcSlot(path, name or path, apdu_timeout_ms), now_ms=now_ms)
 
 
-def is_nfc(path: str) -> bool:
-    """Whether it has the form of a path that :class:`NfcReader` takes."""
-    return any(form.fullmatch(path) for form in (_PATH, _USB, _UDP))
+def look_at(path: str) -> Sighting:
+    """What a reader tells of itself: its name, and its chip as firmware.
+
+    Raises:
+        ReaderMissing: it is not plugged in, or the path is none.
+        ReaderFault: it does not open.
+    """
+    if not is_nfc(path):
+        raise ReaderMissing(f"{path!r} is no path of an NFC reader")
+    slot = _NfcSlot(path, path, APDU_TIMEOUT_MS)
+    slot.open()
+    try:
+        return slot.sighting()
+    finally:
+        slot.close()
 
 
 class _NfcSlot:
@@ -132,6 +140,18 @@ class _NfcSlot:
         """Takes the field away from the card and activates it again."""
         return self._call(_activate_anew, self._chip())
 
+    def sighting(self) -> Sighting:
+        """Vendor, model and chip, as nfcpy found them; the ids where the path names them."""
+        device = self._chip().device
+        told = [device.vendor_name or "", device.product_name or device.chipset_name or ""]
+        named = re.fullmatch(r"usb:([0-9a-fA-F]{4}):([0-9a-fA-F]{4})", self._path)
+        return Sighting(
+            name=" ".join(one for one in told if one) or self._path,
+            firmware=device.chipset_name or "",
+            vid=int(named[1], 16) if named else None,
+            pid=int(named[2], 16) if named else None,
+        )
+
     def holds_card(self) -> bool:
         """Whether a card still answers in the field."""
         return bool(self._call(_uids, self._chip()))
@@ -141,7 +161,7 @@ class _NfcSlot:
         if len(uids) > 1:
             return Sight(Presence.SEVERAL, self._arrival)
         uid = uids[0] if uids else b""
-        if _other_card(self._uid, uid):
+        if other_card(self._uid, uid):
             self._arrival += 1
         self._uid = uid
         return Sight(Presence.CARD if uid else Presence.EMPTY, self._arrival)
@@ -163,7 +183,7 @@ class _NfcSlot:
         frontend, self._frontend = self._frontend, None
         if frontend is not None:
             with contextlib.suppress(OSError, AttributeError, TypeError):
-                _port_of(frontend.device).close()
+                port_of(frontend.device).close()
         self.close()
 
 
@@ -212,12 +232,6 @@ class _NfcCard:
         """The next look at the field ends the session."""
 
 
-def _other_card(old: bytes, new: bytes) -> bool:
-    """Whether two looks saw different things; a random number is a new one at every look."""
-    random = len(old) == len(new) == 4 and old[0] == new[0] == _RANDOM_UID
-    return old != new and not random
-
-
 def _open_chip(path: str) -> Any:
     import nfc
     from nfc.clf import pn532, transport
@@ -260,15 +274,6 @@ def _open_named(path: str) -> Any:
     return frontend
 
 
-def _port_of(device: Any) -> Any:
-    """What a call that hangs in the driver waits on: a serial port, a USB device, a socket."""
-    chipset = getattr(device, "chipset", None)
-    if chipset is None:
-        return device.socket
-    transport = chipset.transport
-    return getattr(transport, "tty", None) or transport
-
-
 def _close_chip(frontend: Any) -> None:
     with contextlib.suppress(OSError, AttributeError, TypeError):  # the port may be gone
         frontend.close()
@@ -285,7 +290,7 @@ def _uids(frontend: Any) -> list[bytes]:
         if chip is not None and hasattr(chip, "in_list_passive_target"):
             found = bytes(chip.command(0x4A, bytearray((2, 0)), timeout=1.0) or b"\x00")
             if found[0]:
-                return _type_a_uids(found)
+                return type_a_uids(found)
             target = _sensed(frontend, ("106B", "212F"))
         else:
             target = _sensed(frontend, _KINDS_OF.get(type(frontend.device).__module__, _ALL_KINDS))
@@ -297,7 +302,7 @@ def _uids(frontend: Any) -> list[bytes]:
         if chip is None or not isinstance(error, getattr(chip, "Error", ())):
             raise
         raise ReaderFault(f"the reader's chip reports: {error}") from error
-    return [] if target is None else [_number_of(target)]
+    return [] if target is None else [number_of(target)]
 
 
 #: Kinds of cards that are looked for. In the simulation each takes a second while nobody is there.
@@ -314,26 +319,6 @@ def _sensed(frontend: Any, kinds: tuple[str, ...]) -> Any:
         return None
 
 
-def _number_of(target: Any) -> bytes:
-    """The serial number of what nfcpy found, by its type."""
-    if target.sdd_res:
-        return bytes(target.sdd_res)
-    if target.sensb_res:
-        return bytes(target.sensb_res[1:5])
-    return bytes(target.sensf_res[1:9]) if target.sensf_res else b"?"
-
-
-def _type_a_uids(found: bytes) -> list[bytes]:
-    """Number, SENS_RES, SEL_RES, length and identifier of each; the second may be cut off."""
-    uids = []
-    at = 1
-    for _ in range(found[0]):
-        size = found[at + 4] if at + 4 < len(found) else 0
-        uids.append(found[at + 5 : at + 5 + size] or b"?")
-        at += 5 + size
-    return uids
-
-
 def _activate(frontend: Any) -> tuple[Any, bytes]:
     """The card as a type 4 tag, or ``None`` without a processor, and its serial number."""
     import nfc.clf
@@ -345,7 +330,7 @@ def _activate(frontend: Any) -> tuple[Any, bytes]:
         if target is None:
             raise CardRemoved("the card left before it was selected")
         # the number of type B may be made up anew at each tap (ISO/IEC 14443-3, 7.9.2)
-        uid = b"" if target.sensb_res else _number_of(target)
+        uid = b"" if target.sensb_res else number_of(target)
         if target.sensf_res or (target.sel_res and not target.sel_res[0] & _ISO_DEP):
             return None, uid
         return tt4.activate(frontend, target), uid

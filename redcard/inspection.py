@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import queue
 import secrets
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,7 @@ from ledger.rules.terms import VENUE_ZONE
 from ledger.rules.windows import local_day
 from readers.cards.scheme import CardAssurance, CardScheme, SchemeContext
 from readers.connection import CardConnection
-from readers.pcsc import PcscReaders
-from readers.supervision import ReaderHealth
+from readers.supervision import CardReader, ReaderHealth
 from redcard.demo_clock import clock_of
 from terminal.home import Home
 from terminal.presenting import Presented, present
@@ -45,23 +45,24 @@ class _Once:
         """Nothing to do: the caller waits for a card."""
 
 
-def inspect_next(home: Path, pattern: str | None, wait_s: int) -> dict[str, Any] | None:
+def inspect_next(home: Path, drivers: Sequence[CardReader], wait_s: int) -> dict[str, Any] | None:
     """Waits for a card and says what it is; ``None`` if none came.
 
     Args:
         home: a terminal's home whose CA keys are used; without one no scheme is on.
-        pattern: regular expression on reader names.
+        drivers: readers to watch, not started.
         wait_s: how long to wait.
     """
     listener = _Once(schemes_of(home), today_of(home))
-    driver = PcscReaders(pattern)
-    driver.start(listener)
+    for driver in drivers:
+        driver.start(listener)
     try:
         return listener.found.get(timeout=wait_s)
     except queue.Empty:
         return None
     finally:
-        driver.stop()
+        for driver in drivers:
+            driver.stop()
 
 
 def throwaway_context(today: date) -> SchemeContext:

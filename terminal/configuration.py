@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from readers.nfc import is_nfc
+from readers.nfc_field import is_nfc
 from readers.serial_port import is_port
 from terminal.errors import ConfigInvalid
 

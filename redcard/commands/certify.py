@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from firmware_profiles.model import Sighting
     from readers.certify import Instruction, Trial
     from readers.certify_report import Report, Step
-    from readers.feedback import Signal
+    from readers.feedback import ReaderFeedback, Signal
+    from readers.supervision import CardReader
 
 PAGE = "report.html"
 DOCUMENT = "report.json"
@@ -28,6 +30,12 @@ TAPS_BETWEEN_NOTES = 50
 
 @click.command()
 @click.option("--reader", default="", help="The one reader whose name matches this expression.")
+@click.option(
+    "--nfc",
+    default="",
+    metavar="PATH",
+    help="A reader that nfcpy reaches: /dev/..., usb:VVVV:PPPP or usb:BUS:DEV.",
+)
 @click.option("--taps", type=click.IntRange(1, 10_000), default=500, show_default=True)
 @click.option(
     "--cards",
@@ -47,6 +55,7 @@ TAPS_BETWEEN_NOTES = 50
 def certify(
     session: Session,
     reader: str,
+    nfc: str,
     taps: int,
     cards: int,
     unattended: bool,
@@ -59,16 +68,17 @@ def certify(
     if a step failed.
     """
     from readers.certify import Course
-    from readers.errors import ReaderMissing, ServiceMissing
+    from readers.errors import ReaderFault, ReaderMissing, ServiceMissing
     from terminal.machine import software_version
 
     try:
-        trial = _trial(session, reader, taps=taps, cards=cards, wait_ms=wait * 1_000)
+        on_trial = _nfc_reader(nfc) if nfc else _pcsc_reader(reader)
+        trial = _trial(session, on_trial, taps=taps, cards=cards, wait_ms=wait * 1_000)
         operator = _Console(session, unattended=unattended, cards=cards)
         report = Course(trial, operator, _told(session)).run(
             software=software_version(), system=_system(), started_ms=_wall_ms()
         )
-    except (ReaderMissing, ServiceMissing) as error:
+    except (ReaderMissing, ServiceMissing, ReaderFault) as error:
         raise SurroundingsMissing(str(error), next_step="redcard readers list") from error
     folder = output or Path(f"certify-{_slug(trial.facts.name)}")
     _file(report, folder)
@@ -96,27 +106,56 @@ def _wall_ms() -> int:
     return SystemClock().wall_ms()
 
 
-def _trial(session: Session, pattern: str, *, taps: int, cards: int, wait_ms: int) -> Trial:
+@dataclass(frozen=True)
+class _OnTrial:
+    """The reader, and what can be known of it before the trial."""
+
+    name: str
+    driver: str
+    sighting: Sighting
+    match: Match
+    reader: CardReader
+    feedback: ReaderFeedback | None
+
+
+def _pcsc_reader(pattern: str) -> _OnTrial:
     import re
 
     from firmware_profiles.catalogue import load
-    from firmware_profiles.model import Exchange, Quirk
     from readers import pcsc
-    from readers.certify import Trial, facts_of
     from readers.feedback import ReaderFeedback
-    from redcard.inspection import schemes_of, throwaway_context, today_of
 
     name = _one_reader(pattern)
     catalogue = load()
     sighting, match = _known(catalogue, name)
+    feedback = ReaderFeedback(catalogue, pcsc.look_at)
+    driver = pcsc.PcscReaders(f"^{re.escape(name)}$")
+    return _OnTrial(name, "PC/SC", sighting, match, driver, feedback)
+
+
+def _nfc_reader(path: str) -> _OnTrial:
+    """Opens it once to be told its model; lights and sounds are none of nfcpy's."""
+    from firmware_profiles.catalogue import load
+    from readers import nfc
+
+    sighting = nfc.look_at(path)
+    reader = nfc.NfcReader(path, sighting.name)
+    return _OnTrial(sighting.name, "nfcpy", sighting, load().match(sighting), reader, None)
+
+
+def _trial(session: Session, it: _OnTrial, *, taps: int, cards: int, wait_ms: int) -> Trial:
+    from firmware_profiles.model import Exchange, Quirk
+    from readers.certify import Trial, facts_of
+    from redcard.inspection import schemes_of, throwaway_context, today_of
+
     home = session.home_or("terminal")
-    profile = match.profile
+    profile = it.match.profile
     return Trial(
-        facts=facts_of(name, "PC/SC", sighting, match),
-        reader=pcsc.PcscReaders(f"^{re.escape(name)}$"),
+        facts=facts_of(it.name, it.driver, it.sighting, it.match),
+        reader=it.reader,
         extended=profile.apdu.exchange is not Exchange.SHORT
         and Quirk.EXTENDED_NOT_SENT not in profile.quirks,
-        feedback=ReaderFeedback(catalogue, pcsc.look_at),
+        feedback=it.feedback,
         schemes=schemes_of(home),
         context=throwaway_context(today_of(home)),
         taps=taps,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import queue
+import re
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,16 @@ from redcard.errors import AnswerIsNo, SurroundingsMissing, UsageInvalid
 if TYPE_CHECKING:
     from firmware_profiles.match import Match
     from readers.connection import CardConnection
-    from readers.supervision import ReaderHealth
+    from readers.supervision import CardReader, ReaderHealth
+    from terminal.configuration import TerminalConfig
+
+
+_nfc_option = click.option(
+    "--nfc",
+    multiple=True,
+    metavar="PATH",
+    help="Also a reader that nfcpy reaches: /dev/..., usb:VVVV:PPPP or usb:BUS:DEV.",
+)
 
 
 @click.group()
@@ -33,9 +43,21 @@ def readers() -> None:
 def list_readers(session: Session) -> int:
     """All readers of this machine, each with the profile that fits it."""
     from firmware_profiles.catalogue import load
-    from readers.discovery import discover
+    from readers.discovery import discover, discover_ports
+    from readers.errors import ServiceMissing
 
-    found = discover(load())
+    catalogue = load()
+    config = _config_of(session)
+    found = discover_ports(
+        catalogue,
+        nfc={one.port: one.name for one in config.nfc} if config else {},
+        serial={one.port: one.name for one in config.scanners} if config else {},
+    )
+    try:
+        found = [*discover(catalogue), *found]
+    except ServiceMissing:
+        if not found:  # nothing without the card service either
+            raise
     document = {
         "readers": [
             {
@@ -69,15 +91,15 @@ def list_readers(session: Session) -> int:
 @readers.command()
 @click.option("--reader", default="", help="Only readers whose name matches this expression.")
 @click.option("--seconds", type=click.IntRange(1), help="End after so long; else with Ctrl-C.")
+@_nfc_option
 @shared_options
 @pass_session
-def watch(session: Session, reader: str, seconds: int | None) -> int:
+def watch(session: Session, reader: str, seconds: int | None, nfc: tuple[str, ...]) -> int:
     """Show readers and cards as they come and go; one line, or JSON document, for each event."""
-    from readers.pcsc import PcscReaders
-
     events: queue.Queue[dict[str, str]] = queue.Queue()
-    driver = PcscReaders(reader or None)
-    driver.start(_Watcher(events))
+    drivers = _drivers(reader, nfc)
+    for driver in drivers:
+        driver.start(_Watcher(events))
     end = time.monotonic() + seconds if seconds else None
     try:
         while end is None or time.monotonic() < end:
@@ -92,11 +114,36 @@ def watch(session: Session, reader: str, seconds: int | None) -> int:
     except KeyboardInterrupt:
         pass
     finally:
-        driver.stop()
+        for driver in drivers:
+            driver.stop()
     return 0
 
 
 readers.add_command(certify)
+
+
+def _drivers(pattern: str, nfc: tuple[str, ...]) -> list[CardReader]:
+    from readers.errors import ReaderMissing
+    from readers.nfc import NfcReader
+    from readers.pcsc import PcscReaders
+
+    try:
+        return [PcscReaders(pattern or None), *(NfcReader(path) for path in nfc)]
+    except ReaderMissing as error:
+        raise UsageInvalid(str(error)) from error
+    except re.error as error:
+        raise UsageInvalid(f"--reader is no regular expression: {error}") from error
+
+
+def _config_of(session: Session) -> TerminalConfig | None:
+    """The configuration of this home, where it is a terminal's."""
+    from terminal.errors import TerminalError
+    from terminal.home import Home
+
+    try:
+        return Home.open(session.home_or("terminal")).config
+    except TerminalError:
+        return None
 
 
 class _Watcher:
@@ -133,14 +180,15 @@ def cards() -> None:
 @cards.command()
 @click.option("--reader", default="", help="Only readers whose name matches this expression.")
 @click.option("--wait", type=click.IntRange(1, 300), default=30, metavar="S")
+@_nfc_option
 @shared_options
 @pass_session
-def inspect(session: Session, reader: str, wait: int) -> int:
+def inspect(session: Session, reader: str, wait: int, nfc: tuple[str, ...]) -> int:
     """Say what the next card is, without its secrets: no number, no identifier."""
     from redcard.inspection import inspect_next
 
     note(session.say("请放卡…", "Lay a card on the reader…"))
-    found = inspect_next(session.home_or("terminal"), reader or None, wait)
+    found = inspect_next(session.home_or("terminal"), _drivers(reader, nfc), wait)
     if found is None:
         raise SurroundingsMissing(
             session.say(f"{wait} 秒内没有卡", f"no card within {wait} s"),

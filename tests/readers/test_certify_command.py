@@ -13,6 +13,7 @@ import pytest
 
 from readers.connection import Interface
 from readers.virtual.authority import TestCa
+from readers.virtual.pn532 import Pn532
 from readers.virtual.vpcd import Pcscd, VpcdSlot
 from tests.readers.cards.bench import card
 
@@ -62,3 +63,28 @@ def test_several_readers_none_and_no_card(pcscd: Pcscd, tmp_path: Path) -> None:
     )
     assert code == 3
     assert "nothing was certified" in str(document["error"])
+
+
+def test_an_nfc_reader_with_a_card_on_it(tmp_path: Path) -> None:
+    chip = Pn532()
+    chip.insert(card(TestCa.in_folder(tmp_path / "ca"), Interface.CONTACTLESS))
+    try:
+        code, document = _run(
+            "--nfc", chip.path, "--taps", "5", "--unattended", "--wait", "20",
+            "--output", str(tmp_path / "papers"), home=tmp_path,
+        )  # fmt: skip
+    finally:
+        chip.close()
+    assert (code, document["verdict"]) == (0, "passed_with_gaps"), document
+    filed = json.loads((tmp_path / "papers" / "report.json").read_bytes())
+    reader = filed["reader"]
+    assert (reader["driver"], reader["profile"]) == ("nfcpy", "nxp-pn532")
+    steps = {one["step"]: one["verdict"] for one in filed["steps"]}
+    assert steps["uid"] == steps["taps"] == steps["timing"] == "passed"
+    assert steps["feedback"] == "not_applicable"
+
+
+def test_nfc_readers_that_are_none(tmp_path: Path) -> None:
+    for path in ("/dev/serial/by-id/nothing", "/etc/passwd"):
+        code, document = _run("--nfc", path, home=tmp_path)
+        assert code == 3, document

@@ -24,7 +24,8 @@ from readers.cards.uid import Uid
 from readers.cards.unionpay import UnionPay
 from readers.connection import CardConnection
 from readers.errors import CardRemoved, ReaderMissing
-from readers.nfc import NfcReader, _other_card, _type_a_uids
+from readers.nfc import NfcReader
+from readers.nfc_field import other_card, type_a_uids
 from readers.supervision import ReaderState
 from readers.virtual import pn532_frames as frames
 from readers.virtual.box import Faults, FaultyCard
@@ -446,12 +447,12 @@ def test_no_card_data_reaches_the_log(chip: Pn532, caplog: pytest.LogCaptureFixt
     assert b"6222020000000000".hex() not in caplog.text.lower()
 
 
-def test_random_identifiers_are_no_other_card() -> None:
-    assert _other_card(b"", bytes.fromhex("04112233"))
-    assert _other_card(bytes.fromhex("04112233"), bytes.fromhex("04112234"))
-    assert not _other_card(bytes.fromhex("08112233"), bytes.fromhex("08998877"))
-    assert _other_card(bytes.fromhex("08112233"), b"")
-    assert _type_a_uids(bytes.fromhex("020100042004AABBCCDD0200042004")) == [
+def test_random_identifiers_are_noother_card() -> None:
+    assert other_card(b"", bytes.fromhex("04112233"))
+    assert other_card(bytes.fromhex("04112233"), bytes.fromhex("04112234"))
+    assert not other_card(bytes.fromhex("08112233"), bytes.fromhex("08998877"))
+    assert other_card(bytes.fromhex("08112233"), b"")
+    assert type_a_uids(bytes.fromhex("020100042004AABBCCDD0200042004")) == [
         bytes.fromhex("AABBCCDD"),
         b"?",
     ]
