@@ -114,6 +114,12 @@ class CounterWork:
         """A recorded list, for its sign-off sheet."""
         return self._collections.sheet(check_name(batch, "batch"))
 
+    @in_its_room
+    def sheet_of(self, position: str, batch: str) -> CollectionShown | None:
+        """The same of a position, which may practise."""
+        del position
+        return self.sheet(batch)
+
     # Search.
 
     def search(self, query: str, limit: int = 20, position: str = "") -> list[Found]:
