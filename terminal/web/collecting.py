@@ -7,6 +7,8 @@ from typing import Any, Final
 
 from screens.language import Language, Wording
 from terminal.answers import PositionView
+from terminal.receipts.layout import Line
+from terminal.receipts.slips import sign_off_sheet
 from terminal.web.panels import Button, Panel, PanelScene, SheetJob, WorkJob
 from terminal.web.view import offer_title, text_for_operator
 from terminal.work_answers import CollectedCard, CollectionShown
@@ -52,6 +54,7 @@ class CollectData:
     refused: int = 0
     agent: str = ""
     title: str = ""
+    sheet: tuple[Line, ...] = ()
 
 
 class CollectPanel(Panel):
@@ -147,6 +150,7 @@ class CollectPanel(Panel):
             refused=shown.refused,
             agent=shown.agent,
             title=title,
+            sheet=sign_off_sheet(shown, words) if shown.state == "done" else (),
         )
         return PanelScene(
             name=self.name,

@@ -150,7 +150,7 @@ class Desk:
         if name in KEYS:
             return self.press(KEYS[name])
         if name == "F9":
-            return self.press("print-slip")
+            return self.press("print")
         if name in ("+", "=", "-") and mode is Mode.CHOOSING:
             return self.press("quantity", str(self.quantity + (-1 if name == "-" else 1)))
         if name == "F8":
@@ -178,7 +178,7 @@ class Desk:
         elif self.rack.opens(action) and self.busy is None:
             self.voiding = False
             return self.rack.open(action, self.view, self.books.totals)
-        elif action == "print-slip":
+        elif action == "print":
             return self._slip_job()
         elif action == "override" and self.busy is None:
             self._open_override(value)

@@ -9,7 +9,7 @@ from typing import Any, Final
 from screens.language import Language, Wording
 from terminal.answers import PositionView, Totals
 from terminal.receipts.layout import Line, Style
-from terminal.web.panels import Button, Panel, PanelScene, PrintJob, WorkJob
+from terminal.web.panels import Button, Panel, PanelScene, PrintJob, SheetJob, WorkJob
 from terminal.work_answers import Found, GoodsLine, HoldShown
 
 UNITS_MAX: Final = 100_000
@@ -50,12 +50,13 @@ class HoldRow:
 
 @dataclass(frozen=True, slots=True)
 class ShelfData:
-    """The middle of the panel; ``form`` is which form is open, or empty."""
+    """The middle of the panel; ``form`` is which form is open, ``paper`` the request."""
 
     rows: tuple[ShelfRow, ...]
     holds: tuple[HoldRow, ...]
     form: str
     picked: str
+    paper: tuple[Line, ...] = ()
 
 
 def sold_out_ms(left: int, given: int, since_ms: int, now_ms: int) -> int | None:
@@ -100,6 +101,10 @@ class ShelfPanel(Panel):
         del view
         return WorkJob("goods")
 
+    def key(self, name: str) -> WorkJob | PrintJob | SheetJob | None:
+        """F9 prints the request again."""
+        return self.press("print", "") if name == "F9" else super().key(name)
+
     def press(self, action: str, value: str) -> WorkJob | PrintJob | None:
         """Picks goods, opens a form or sends it."""
         self.refusal = ""
@@ -107,7 +112,9 @@ class ShelfPanel(Panel):
             self._picked, self._form = value, ""
         elif action in ("shelf-hold", "shelf-receive", "shelf-request") and self._picked:
             self._form = action.removeprefix("shelf-")
-        elif action == "shelf-send" and self._form:
+        elif action == "print" and self._form == "paper":
+            return PrintJob(self._paper)
+        elif action == "shelf-send" and self._form not in ("", "paper"):
             return self._send(value)
         elif action == "shelf-release" and value:
             return WorkJob("release_hold", {"hold": value})
@@ -145,13 +152,15 @@ class ShelfPanel(Panel):
         return self._request(units, note)
 
     _request_lines: tuple[Line, ...] = ()
+    _paper: tuple[Line, ...] = ()
 
     def _request(self, units: int, note: str) -> PrintJob:
-        self._form = ""
+        self._form = "paper"
         filled = tuple(
             Line(one.text, one.style, one.right or {"units": str(units), "note": note}[key])
             for one, key in zip(self._request_lines, self._request_keys, strict=True)
         )
+        self._paper = filled
         return PrintJob(filled)
 
     _request_keys: tuple[str, ...] = ()
@@ -203,7 +212,13 @@ class ShelfPanel(Panel):
         return PanelScene(
             self.name,
             _("Goods at this counter"),
-            ShelfData(rows, holds, self._form, _title(picked, words) if picked else ""),
+            ShelfData(
+                rows,
+                holds,
+                self._form,
+                _title(picked, words) if picked else "",
+                self._paper if self._form == "paper" else (),
+            ),
             facts=tuple(facts),
             buttons=tuple(buttons),
             said=self.said(words),

@@ -165,6 +165,15 @@ def shelf_picked(page: Page, terminal: StandIn) -> None:
     page.click("#shelf-XC-L-009")
 
 
+def request(page: Page, terminal: StandIn) -> None:
+    shelf_picked(page, terminal)
+    page.click("#do-shelf-request")
+    page.fill("#units", "200")
+    page.keyboard.press("Enter")
+    page.keyboard.type("周五前")
+    page.keyboard.press("Enter")
+
+
 def shelf_form(page: Page, terminal: StandIn) -> None:
     shelf_picked(page, terminal)
     page.click("#do-shelf-hold")
@@ -209,6 +218,7 @@ STATES: dict[str, tuple[Callable[[Page, StandIn], None], str]] = {
     "account": (account, ".account li"),
     "find": (panel("/"), ".offer.found"),
     "shelf": (shelf_picked, "#do-shelf-hold"),
+    "shelf-request": (request, ".slip.sheet"),
     "shelf-form": (shelf_form, "#units"),
     "shift-opening": (panel("F10"), ".tests .good"),
     "paper-out": (paper_out, ".tests .bad"),
@@ -392,3 +402,34 @@ def test_the_slip_alone_is_printed(visitor: Visitor, site: LocalServer, terminal
     assert page.is_visible(".slip .qr")
     for hidden in ("#head", "#work", "#member", "#foot", "#confirm"):
         assert not page.is_visible(hidden), hidden
+
+
+def test_the_sign_off_sheet_alone_is_printed(
+    visitor: Visitor, site: LocalServer, terminal: StandIn
+) -> None:
+    page = visitor.open(f"{site.origin}/counter?key={TOKEN}")
+    arrive(page, terminal, "collect-done")
+    assert not page.is_visible(".sheet")
+    page.emulate_media(media="print")
+    assert page.is_visible(".sheet")
+    for hidden in ("#head", "#side", "#member", "#foot", ".cards", ".panel-title"):
+        assert not page.is_visible(hidden), hidden
+
+
+def test_what_is_typed_into_a_form_survives_a_change_elsewhere(
+    visitor: Visitor, site: LocalServer, terminal: StandIn
+) -> None:
+    page = visitor.open(f"{site.origin}/counter?key={TOKEN}")
+    arrive(page, terminal, "shift-closing")
+    page.fill("#count-XC-L-009", "200")
+    page.fill("#count-BJ-C-004", "96")
+    page.click("#do-shift-close")
+    page.wait_for_selector(".problem-line")
+    assert page.input_value("#count-XC-L-009") == "200", "a refused form keeps what was counted"
+    page.select_option("#reason", "damaged")
+    terminal.network(on=False)
+    page.wait_for_selector(".band-offline")
+    page.focus("#count-BJ-C-004")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".sums")
+    assert "-14" in page.inner_text(".count")

@@ -163,7 +163,7 @@ document.addEventListener("click", (event) => {
   if (sends) return void send(sends.dataset.send);
   const target = event.target.closest("[data-act]");
   if (!target) return;
-  if (target.dataset.act === "print") window.print();
+  if (target.dataset.act === "print" && page.printer !== "here") window.print();
   else if (target.dataset.act === "attest") act("attest", document.getElementById("note")?.value ?? "");
   else act(target.dataset.act, target.dataset.value ?? "");
 });
