@@ -5,10 +5,12 @@ The function's code itself is replaced, so that it does not matter by which name
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 
 import pytest
 
+from ledger.codes import TAP_PRECEDENCE
 from ledger.rules.catalogue import load_offers
 from ledger.rules.decide import decide
 from ledger.rules.dry_run import try_offers
@@ -76,3 +78,51 @@ def test_all_of_them_work_while_it_does(rig: Rig) -> None:  # noqa: F811
     assert judge_alone(event(), Facts()).verdict
     assert try_offers(load_offers(OFFERS))
     assert rig.kiosk(rig.member(1)).outcome == "approve"
+
+
+ROOT = Path(__file__).parents[2]
+#: Codes that only a rule about an offer, its limits or its stock can give.
+RULED = {str(code) for code in TAP_PRECEDENCE} & {
+    *(f"L0{n}" for n in range(1, 9)),
+    *(f"O0{n}" for n in range(2, 10)),
+    *("M02", "M03", "O11"),
+}
+#: Who names such a code outside the rules, and what for; nobody else has a reason to.
+NAMERS = {
+    "redcard/demo_once.py": "says which answers the demo's taps must get",
+    "server/judge.py": "sorts the codes of decide into reasons",
+    "server/holding.py": "hands decide what is left of the stock",
+    "server/reservations.py": "says that the stock is promised already",
+    "terminal/tapdesk.py": "asks which offer is meant, before any is decided on",
+    "terminal/views.py": "leaves ended offers out of a list",
+}
+
+
+def named_codes(path: Path) -> set[str]:
+    """Codes of rules that a module names, as ``Code.L01`` or as a text."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            if node.value.id == "Code":
+                found.add(node.attr)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            found.add(node.value)
+    return found & RULED
+
+
+def test_nobody_else_gives_the_answer_of_a_rule() -> None:
+    namers = {
+        path.relative_to(ROOT).as_posix()
+        for package in ("redcard", "terminal", "server", "sync", "readers", "screens", "keys")
+        for path in (ROOT / package).rglob("*.py")
+        if named_codes(path)
+    }
+    assert namers - NAMERS.keys() == set(), "a second copy of a rule, or one more to list here"
+
+
+def test_a_second_copy_would_be_found(tmp_path: Path) -> None:
+    copy = tmp_path / "copy.py"
+    copy.write_text('def answer(used, count):\n    return "L01" if used >= count else "A00"\n')
+    assert named_codes(copy) == {"L01"}
+    copy.write_text("def answer(used, count):\n    return Code.L02 if used >= count else None\n")
+    assert named_codes(copy) == {"L02"}
