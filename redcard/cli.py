@@ -48,7 +48,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "staff-pin": ("redcard.commands.pages", "staff_pin", "Set the PIN of a kiosk's staff corner"),
     "readers": ("redcard.commands.readers", "readers", "List and watch card readers"),
     "cards": ("redcard.commands.readers", "cards", "Inspect a card; insert virtual cards"),
-    "profiles": ("redcard.commands.readers", "profiles", "What is known of reader models"),
+    "profiles": ("redcard.commands.profiles", "profiles", "What is known of reader models"),
     "ledger": ("redcard.commands.ledger", "ledger", "Look at, verify and export the signed ledger"),
     "sync": ("redcard.commands.sync", "sync", "Move the ledger to the server, by network or file"),
     "offers": ("redcard.commands.offers", "offers", "List, check and try offers"),

@@ -82,6 +82,16 @@ def today_of(home: Path) -> date:
     return local_day(clock_of(home).wall_ms(), VENUE_ZONE)
 
 
+def all_schemes() -> list[CardScheme]:
+    """Every scheme that this program has, without keys: none of them reads a card."""
+    from readers.cards.piv import Piv
+    from readers.cards.scanned import Scanned
+    from readers.cards.uid import Uid
+    from readers.cards.unionpay import UnionPay
+
+    return [UnionPay(None), Piv(None), Scanned(), Uid()]
+
+
 def schemes_of(path: Path) -> list[CardScheme]:
     """The schemes for which this home has keys, then the serial number alone."""
     from readers.cards.uid import Uid

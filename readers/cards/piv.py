@@ -76,6 +76,22 @@ class Piv:
             "a stolen terminal reveals no key that could clone a card"
         )
 
+    @property
+    def stolen_terminal(self) -> str:
+        """See CardScheme.stolen_terminal."""
+        return (
+            "public certificates only, no key that could clone a card; the key of the card hash, "
+            "which every terminal holds, names no card that its finder has not seen"
+        )
+
+    @property
+    def vectors(self) -> tuple[str, ...]:
+        """See CardScheme.vectors."""
+        return (
+            "OpenSC, yubico-piv-tool and yubikit judge the virtual card",
+            "certificates and signatures made by openssl",
+        )
+
     def recognises(self, connection: CardConnection) -> bool:
         """Whether the card has a PIV application; sends one or two SELECT."""
         return _select(connection)

@@ -39,6 +39,19 @@ class Scanned:
         """See CardScheme.strength."""
         return "a stripe or code that anyone can copy; identification, no authentication"
 
+    @property
+    def stolen_terminal(self) -> str:
+        """See CardScheme.stolen_terminal."""
+        return (
+            "no key of a card; the key of the card hash, which every terminal holds, lets its "
+            "finder try account numbers and member codes against a roster"
+        )
+
+    @property
+    def vectors(self) -> tuple[str, ...]:
+        """See CardScheme.vectors."""
+        return ()
+
     def recognises(self, connection: CardConnection) -> bool:
         """Whether this is a line and no card."""
         return connection.interface is Interface.LINE

@@ -71,6 +71,14 @@ class CardScheme(Protocol):
     def strength(self) -> str:
         """What authentication proves and what a stolen terminal reveals, one sentence."""
 
+    @property
+    def stolen_terminal(self) -> str:
+        """What this scheme leaves on a terminal for whoever takes it, one sentence."""
+
+    @property
+    def vectors(self) -> tuple[str, ...]:
+        """What it was judged by that is not ours: published vectors, other programs."""
+
     def recognises(self, connection: CardConnection) -> bool:
         """Whether this scheme can read the card; may send SELECT commands."""
 

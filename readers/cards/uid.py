@@ -35,6 +35,19 @@ class Uid:
         """See CardScheme.strength."""
         return "a serial number that anyone can copy; identification, no authentication"
 
+    @property
+    def stolen_terminal(self) -> str:
+        """See CardScheme.stolen_terminal."""
+        return (
+            "no key of a card, for there is none; the key of the card hash, which every terminal "
+            "holds, lets its finder try serial numbers against a roster"
+        )
+
+    @property
+    def vectors(self) -> tuple[str, ...]:
+        """See CardScheme.vectors."""
+        return ()
+
     def recognises(self, connection: CardConnection) -> bool:
         """Whether the reader knows a UID that is the same at every tap."""
         return _read(connection) is not None

@@ -90,6 +90,23 @@ class UnionPay:
             "a stolen terminal reveals no key that could clone a card"
         )
 
+    @property
+    def stolen_terminal(self) -> str:
+        """See CardScheme.stolen_terminal."""
+        return (
+            "public keys only, none that could clone a card; the key of the card hash, which every "
+            "terminal holds, lets its finder try account numbers against a roster"
+        )
+
+    @property
+    def vectors(self) -> tuple[str, ...]:
+        """See CardScheme.vectors."""
+        return (
+            "tests/vectors/emv_chains.json: published SDA, DDA and CDA chains",
+            "tests/vectors/sm2.json: GM/T 0003.5 and a published issuer certificate",
+            "chains signed by openssl",
+        )
+
     def recognises(self, connection: CardConnection) -> bool:
         """Whether the card offers a UnionPay application; sends SELECT of directories only."""
         exchange = ex.Exchange(connection)
