@@ -15,6 +15,7 @@ from server.office_acts import plain
 from server.pages.charts import Charts, Point, Titles
 from server.pages.office import Office, Visit
 from server.pages.places import name_of
+from server.pages.words import WORDS, in_language
 from server.report_lines import Line
 from server.roles import Right
 from server.tables import as_csv, as_xlsx, report_tables
@@ -135,8 +136,11 @@ def _months(visit: Visit, months: Sequence[Line]) -> list[Markup]:
 def _namer(visit: Visit) -> Any:
     """What a line is called in the page's language."""
     chinese = visit.language is Language.ZH
+    word = in_language(wording(visit.language))
 
     def name(line: Line) -> str:
+        if line.key in WORDS:
+            return word(line.key)
         if line.title and (line.title != line.key or line.level):
             return line.title if chinese else line.title_en or line.title
         known = name_of(line.key, visit.language.value)
