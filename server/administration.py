@@ -11,6 +11,7 @@ import asyncio
 import base64
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -26,7 +27,8 @@ Arguments = Mapping[str, Any]
 Act = Callable[[ServerCore, Arguments], Awaitable[Any]]
 
 RUN_FILE: Final = "run/server.json"
-ASK_TIMEOUT_S: Final = 600.0
+ASK_TIMEOUT_S: Final = 3600.0
+PROGRESS_EVERY_S: Final = 0.5
 
 
 async def _enrol(core: ServerCore, arguments: Arguments) -> Any:
@@ -92,8 +94,18 @@ async def _import_venues(core: ServerCore, arguments: Arguments) -> Any:
 
 
 async def _import_members(core: ServerCore, arguments: Arguments) -> Any:
-    report = await core.import_members(_data(arguments))
+    # A file of millions is named and not sent: whoever may ask sits at this machine.
+    file = Path(arguments["path"]) if "path" in arguments else _data(arguments)
+    moved: Callable[[int, int], None] = arguments.get("moved") or (lambda _done, _total: None)
+    if arguments.get("note"):
+        report = await core.member_feed.take(file, arguments["note"].encode("utf-8"), moved)
+    else:
+        report = await core.import_members(file, moved)
     return asdict(report) | {"faults": [list(fault) for fault in report.faults]}
+
+
+async def _importing(core: ServerCore, _arguments: Arguments) -> Any:
+    return {"done": core.importing[0], "total": core.importing[1]}
 
 
 async def _set_card(core: ServerCore, arguments: Arguments) -> Any:
@@ -215,6 +227,7 @@ ACTS: Final[Mapping[str, Act]] = {
     "offers": _offers,
     "import_venues": _import_venues,
     "import_members": _import_members,
+    "importing": _importing,
     "set_card": _set_card,
     "set_member": _set_member,
     "ca_keys": _ca_keys,
@@ -287,6 +300,30 @@ def ask(home: Path, act: str, arguments: Arguments, now_ms: Callable[[], int]) -
             await core.close()
 
     return asyncio.run(alone())
+
+
+def ask_with_progress(
+    home: Path,
+    act: str,
+    arguments: Arguments,
+    now_ms: Callable[[], int],
+    moved: Callable[[int, int], None],
+) -> Any:
+    """As ``ask``, for an import: tells meanwhile how many rows of how many are done.
+
+    Raises:
+        ServerError: as ``ask``.
+    """
+    running = _running(home)
+    if running is None:
+        return ask(home, act, {**arguments, "moved": moved}, now_ms)
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(_ask_running, running, act, arguments)
+        while not wait([answer], timeout=PROGRESS_EVERY_S).done:
+            told = _ask_running(running, "importing", {})
+            if told["total"]:
+                moved(told["done"], told["total"])
+        return answer.result()
 
 
 def _running(home: Path) -> dict[str, Any] | None:

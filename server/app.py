@@ -25,6 +25,7 @@ from ledger.errors import LedgerError
 from server.administration import RUN_FILE
 from server.api import router
 from server.api_fleet import fleet_router
+from server.api_members import members_router
 from server.core import ServerCore
 from server.errors import (
     BatchUnreadable,
@@ -80,6 +81,7 @@ def create_app(core: ServerCore, *, token: str = "", judging: bool = True) -> Fa
     app.state.token = token
     app.include_router(router)
     app.include_router(fleet_router)
+    app.include_router(members_router)
     folder = core.repository.folder
     app.mount(TUF_PATH.rstrip("/"), StaticFiles(directory=folder, check_dir=False), name="tuf")
     mount_pages(app, core)

@@ -30,6 +30,7 @@ from server.home import RESERVATIONS, ServerHome
 from server.hotline import Hotline
 from server.identity_map import IdentityMap
 from server.known import pieces
+from server.member_feed import MemberFeed
 from server.offer_life import OfferLife
 from server.offers import OfferBook, Published
 from server.own_ledger import ACTS_MAX, OwnLedger, act_of
@@ -68,6 +69,9 @@ class BackOffice:
         self.door = Door(desk)
         self.identities = IdentityMap(desk)
         self.case_desk = CaseDesk(desk)
+        self.member_feed = MemberFeed(desk, self.import_members)
+        #: Rows of an import under way that are done, of how many; both 0 while there is none.
+        self.importing = (0, 0)
         self.hotline = Hotline(desk)
         self.fleet_desk = FleetDesk(desk)
         self.configurations = Configurations(desk)
@@ -126,7 +130,15 @@ class BackOffice:
         progress: Callable[[int, int], None] = lambda _done, _total: None,
     ) -> card_list.ImportReport:
         """Takes a file of cards and members; see ``members.import_members``."""
-        report, digest = await members.import_file(self.database, file, self.now_ms(), progress)
+
+        def moved(done: int, total: int) -> None:
+            self.importing = (done, total)
+            progress(done, total)
+
+        try:
+            report, digest = await members.import_file(self.database, file, self.now_ms(), moved)
+        finally:
+            self.importing = (0, 0)
         async with self.database.writing() as connection:
             await self.own.record(connection, "members", subject=digest)
         await self.publish_roster()

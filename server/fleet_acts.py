@@ -56,6 +56,16 @@ async def _hotline_card(core: ServerCore, arguments: Arguments) -> Any:
     return {"taps": found}
 
 
+async def _feed_source(core: ServerCore, arguments: Arguments) -> Any:
+    active = bool(arguments.get("active", True))
+    await core.member_feed.set_source(_ME, arguments["source"], arguments["vkey"], active=active)
+    return {"source": arguments["source"], "active": active}
+
+
+async def _feed_sources(core: ServerCore, _arguments: Arguments) -> Any:
+    return {"sources": await core.member_feed.sources(_ME)}
+
+
 FLEET_ACTS: Final[Mapping[str, OfficeAct]] = {
     "fleet": _fleet,
     "configure": _configure,
@@ -63,4 +73,6 @@ FLEET_ACTS: Final[Mapping[str, OfficeAct]] = {
     "configurations": _configurations,
     "hotline_search": _hotline_search,
     "hotline_card": _hotline_card,
+    "feed_source": _feed_source,
+    "feed_sources": _feed_sources,
 }

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import Select, func, select
@@ -42,8 +42,20 @@ class Standing:
         end = _KEY_BYTES + _NUMBER_DIGITS
         for one in self.packed:
             card = base64.b32encode(one[:_KEY_BYTES]).decode("ascii").lower().rstrip("=")
-            entry = self.entries[int(one[_KEY_BYTES:end], 16)]
-            yield card, replace(entry, member=one[end:].decode("ascii"))
+            held = self.entries[int(one[_KEY_BYTES:end], 16)]
+            member = one[end:].decode("ascii")
+            yield (
+                card,
+                RosterEntry(
+                    held.status,
+                    member,
+                    held.suspended,
+                    held.district,
+                    held.street,
+                    held.tags,
+                    held.expires,
+                ),
+            )
 
 
 async def standing(connection: AsyncConnection) -> Standing:

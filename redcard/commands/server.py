@@ -18,6 +18,7 @@ from redcard.commands.card_list import hash_cards
 from redcard.commands.cases import case
 from redcard.commands.fleet import configure, fleet
 from redcard.commands.hotline import hotline
+from redcard.commands.members import feed, members
 from redcard.commands.offer_desk import draft, end_offer, split, transfer, write_off
 from redcard.commands.people import audit, erase, people
 from redcard.commands.reports import report
@@ -45,7 +46,18 @@ server.add_command(audit)
 server.add_command(erase)
 server.add_command(settle)
 server.add_command(case)
-for _command in (draft, end_offer, split, transfer, write_off, fleet, configure, hotline):
+for _command in (
+    draft,
+    end_offer,
+    split,
+    transfer,
+    write_off,
+    fleet,
+    configure,
+    hotline,
+    members,
+    feed,
+):
     server.add_command(_command)
 server.add_command(report)
 server.add_command(signals)
@@ -235,27 +247,6 @@ def venues(session: Session, file: Path) -> int:
     answer = send_file(session, "import_venues", file)
     text = session.say(f"点位 {answer['venues']} 个", f"{answer['venues']} venues")
     emit(session, answer, text)
-    return EXIT_DONE
-
-
-@server.command()
-@click.argument("file", type=_FILE)
-@shared_options
-@pass_session
-def members(session: Session, file: Path) -> int:
-    """Take a CSV FILE of members and cards, each card by its keyed hash.
-
-    What looks like a card number is refused with its line, and the whole file with it.
-    """
-    answer = send_file(session, "import_members", file)
-    lines = [
-        session.say(
-            f"{answer['rows']} 行：卡 {answer['cards']}、会员 {answer['members']} 有变化",
-            f"{answer['rows']} rows: {answer['cards']} cards, {answer['members']} members changed",
-        )
-    ]
-    lines += [f"  line {line}: {fault}" for line, fault in answer["faults"]]
-    emit(session, answer, "\n".join(lines))
     return EXIT_DONE
 
 
