@@ -14,9 +14,9 @@ from datetime import UTC, datetime
 from enum import StrEnum, unique
 from functools import cache
 from importlib.resources import files
-from io import BytesIO
 from zoneinfo import ZoneInfo
 
+from screens.catalogue import joined, read_catalogue
 from screens.errors import CatalogueBroken
 
 VENUE_ZONE = "Asia/Shanghai"
@@ -78,26 +78,15 @@ def negotiate(chosen: str | None, accept_language: str | None = None) -> Languag
 
 
 def _read_catalogues(folder: str) -> stdlib_gettext.NullTranslations:
-    first, *others = (_read_catalogue(folder, domain) for domain in DOMAINS)
-    for other in others:
-        first.add_fallback(other)
-    return first
+    return joined(_read_catalogue(folder, domain) for domain in DOMAINS)
 
 
-def _read_catalogue(folder: str, domain: str) -> stdlib_gettext.NullTranslations:
-    from babel.messages.mofile import write_mo
-    from babel.messages.pofile import PoFileError, read_po
-
+def _read_catalogue(folder: str, domain: str) -> dict[str, str]:
     path = files("screens").joinpath(_CATALOGUE.format(folder=folder, domain=domain))
     try:
-        source = BytesIO(path.read_bytes())
-        catalogue = read_po(source, locale=folder, domain=domain, abort_invalid=True)
-    except (OSError, PoFileError, ValueError) as fault:
+        return read_catalogue(path.read_text("utf-8"), str(path))
+    except (OSError, UnicodeDecodeError) as fault:
         raise CatalogueBroken(f"{path}: cannot be read: {fault}; reinstall redcard") from fault
-    compiled = BytesIO()
-    write_mo(compiled, catalogue)
-    compiled.seek(0)
-    return stdlib_gettext.GNUTranslations(compiled)
 
 
 class Wording:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Protocol, Self
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 from urllib.parse import unquote, urlsplit
 
 from sync.errors import Malformed, Unreachable
@@ -184,8 +184,7 @@ class HttpTransport:
 
     def exchange(self, request: Request, *, bytes_max: int = ANSWER_BYTES_MAX) -> Response:
         """As ``Transport.exchange``."""
-        import httpx
-
+        httpx = _httpx()
         try:
             with self._open().stream(
                 request.method,
@@ -222,8 +221,7 @@ class HttpTransport:
     def _open(self) -> httpx.Client:
         import ssl
 
-        import httpx
-
+        httpx = _httpx()
         if self._client is None:
             trust: ssl.SSLContext | bool = True
             if self._ca_file is not None:
@@ -233,6 +231,16 @@ class HttpTransport:
             )
             self._client = httpx.Client(timeout=timeout, verify=trust, follow_redirects=False)
         return self._client
+
+
+def _httpx() -> Any:
+    """The library without its own command line, which would bring along 3 MB for nothing."""
+    import sys
+
+    sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
+    import httpx
+
+    return httpx
 
 
 def _read(answer: httpx.Response, bytes_max: int, timeout_s: float) -> bytes:
