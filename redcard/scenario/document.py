@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -46,12 +47,13 @@ STEPS: Final[Mapping[str, frozenset[str] | None]] = {
         "restore": "terminal size",
         "clone": "terminal as",
         "export": "terminal file",
-        "import": "at terminal file",
+        "import": None,
         "drop": "offer members terminals offline_share seed",
         "state": "offer member terminal cases",
         "settle": "offer",
     }.items()
 }
+_TIME: Final = re.compile(r"\d{4}-\d\d-\d\d")
 _BESIDE: Final = frozenset({"at", "after", "expect", "expect_min", "expect_max", "name", "note"})
 
 
@@ -336,6 +338,8 @@ def _step(value: Plain, document: Table, zone: str) -> StepSpec:
     at, after = source.get("at"), source.get("after")
     if kind == "crash":
         argument, at = _crash(source, argument, at)
+    if kind == "import":
+        argument, at = _import(source, argument, at)
     return StepSpec(
         kind=kind,
         argument=argument,
@@ -346,6 +350,19 @@ def _step(value: Plain, document: Table, zone: str) -> StepSpec:
         expect_min=source.get("expect_min"),
         expect_max=source.get("expect_max"),
     )
+
+
+def _import(source: Table, argument: Plain, at: Plain) -> tuple[Plain, Plain]:
+    """Where a file is brought is its own ``at``, also when it stands beside the step."""
+    found = argument
+    if not isinstance(argument, Table):
+        found = Table(source.line)
+        found["file"] = argument
+    assert isinstance(found, Table)
+    if isinstance(at, str) and not _TIME.match(at) and "at" not in found:
+        found["at"], at = at, None
+    only(found, {"at", "terminal", "file"}, "the step import")
+    return found, at
 
 
 def _crash(source: Table, argument: Plain, at: Plain) -> tuple[Plain, Plain]:

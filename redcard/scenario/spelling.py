@@ -39,6 +39,8 @@ SYNONYMS: Final[Mapping[str, str]] = {
     "price": "member_price_fen",
     "price_fen": "member_price_fen",
     "member_price": "member_price_fen",
+    "companions_max": "companions",
+    "max_companions": "companions",
     "list_price": "list_price_fen",
     "original_price": "list_price_fen",
     "discount": "discount_per_mille",

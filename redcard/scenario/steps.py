@@ -179,11 +179,13 @@ def restore(world: World, step: StepSpec) -> Result:
     source = _table(step)
     machine = world.machine(word(source, "terminal"))
     size = _number(source, "size", -1)
-    image = (machine.images or {}).get(size)
-    if image is None:
-        kept = ", ".join(str(one) for one in sorted(machine.images or {}))
+    images = machine.images or {}
+    # Entries of one commit appear together: the disk never had a size between two of them.
+    held = max((one for one in images if one <= size), default=None)
+    if held is None or size > machine.log.size:
+        kept = ", ".join(str(one) for one in sorted(images))
         raise StepImpossible(f"{machine.name} never had {size} entries; it had {kept}")
-    machine.put_back(image)
+    machine.put_back(images[held])
     return {}
 
 

@@ -37,6 +37,9 @@ class Server(Protocol):
     def standing_of(self, ledger: str) -> SyncStatus:
         """How the server sees a ledger."""
 
+    def told(self, ledger: str) -> tuple[dict[str, str], dict[str, list[str]]]:
+        """Newest verdicts and flags of a ledger's entries, by nonce."""
+
     def recalls(self, ledger: str) -> list[str]:
         """Offers whose lease this ledger shall close; asked once."""
 
@@ -129,7 +132,11 @@ def resend(machine: Machine, server: Server) -> SyncAnswer:
         return answer(machine, SyncStatus.OFFLINE)
     status, size = outcome_of(response, server.witness, machine.signer.name)
     found = answer(machine, status)
-    return found if size is None else SyncAnswer(found.status, size, found.verdicts, found.flags)
+    if size is None:
+        return found
+    # What the terminal heard the first time, and of the rest what the server holds.
+    verdicts, flags = server.told(machine.ledger)
+    return SyncAnswer(found.status, size, verdicts | found.verdicts, flags | found.flags)
 
 
 def outcome_of(response: Response, witness: Verifier, origin: str) -> tuple[SyncStatus, int | None]:

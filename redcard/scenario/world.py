@@ -169,6 +169,10 @@ class World:
         """How a ledger stands."""
         return self._centre.standing_of(ledger)
 
+    def told(self, ledger: str) -> tuple[dict[str, str], dict[str, list[str]]]:
+        """Newest verdicts and flags of a ledger's entries, by nonce."""
+        return self._centre.told(ledger)
+
     def recalls(self, ledger: str) -> list[str]:
         """Offers whose leases this ledger shall close."""
         return self._recalls.pop(ledger, [])

@@ -19,8 +19,12 @@ Plain: TypeAlias = "Table | list[Plain] | str | int | float | bool | None"
 
 DEPTH_MAX: Final = 32
 DIGITS_MAX: Final = 100
+#: Values of one document, each alias counted as often as it is used.
+VALUES_MAX: Final = 500_000
+_MERGE: Final = "<<"
 
-_INTEGER: Final = re.compile(r"[-+]?[0-9]+\Z")
+# With a leading zero it is a name that somebody numbered, not a number.
+_INTEGER: Final = re.compile(r"[-+]?(0|[1-9][0-9]*)\Z")
 _FLOAT: Final = re.compile(r"[-+]?[0-9]+\.[0-9]+\Z")
 _WORDS: Final[Mapping[str, bool | None]] = {
     "true": True,
@@ -55,7 +59,7 @@ def load(text: str) -> Iterator[Plain]:
     try:
         for node in yaml.compose_all(text, Loader=yaml.SafeLoader):
             if node is not None:
-                yield _plain(node, 0)
+                yield _plain(node, 0, [VALUES_MAX])
     except yaml.MarkedYAMLError as fault:
         mark = fault.problem_mark or fault.context_mark
         line = mark.line + 1 if mark is not None else 1
@@ -64,16 +68,18 @@ def load(text: str) -> Iterator[Plain]:
         raise DocumentInvalid(f"not YAML: {fault}", line=1) from None
 
 
-def _plain(node: yaml.Node, depth: int) -> Plain:
+def _plain(node: yaml.Node, depth: int, left: list[int]) -> Plain:
+    """A node as plain values; ``left`` counts down how many more there may be."""
     import yaml
 
     line = node.start_mark.line + 1
-    if depth > DEPTH_MAX:
-        raise DocumentInvalid("nested too deeply", line=line)
+    left[0] -= 1
+    if depth > DEPTH_MAX or left[0] < 0:
+        raise DocumentInvalid("nested too deeply, or too large", line=line)
     if isinstance(node, yaml.ScalarNode):
         return _scalar(node)
     if isinstance(node, yaml.SequenceNode):
-        return [_plain(item, depth + 1) for item in node.value]
+        return [_plain(item, depth + 1, left) for item in node.value]
     assert isinstance(node, yaml.MappingNode)
     table = Table(line)
     for key_node, value_node in node.value:
@@ -81,10 +87,26 @@ def _plain(node: yaml.Node, depth: int) -> Plain:
         if not isinstance(key_node, yaml.ScalarNode):
             raise DocumentInvalid("a key must be a text", line=key_line)
         key = str(key_node.value)
-        if key in table:
+        if key in table.lines:
             raise DocumentInvalid(f"the key {key} stands twice", line=key_line)
-        table[key] = _plain(value_node, depth + 1)
+        table[key] = _plain(value_node, depth + 1, left)
         table.lines[key] = key_line
+    return _merged(table)
+
+
+def _merged(table: Table) -> Table:
+    """Takes in what stands under ``<<``: one mapping or several; own keys and earlier ones win."""
+    if _MERGE not in table.lines:
+        return table
+    line = table.lines.pop(_MERGE)
+    value = table.pop(_MERGE)
+    for source in value if isinstance(value, list) else [value]:
+        if not isinstance(source, Table):
+            raise DocumentInvalid("<< takes a mapping, or a list of them", line=line)
+        for key, inner in source.items():
+            if key not in table:
+                table[key] = inner
+                table.lines[key] = source.line_of(key)
     return table
 
 
