@@ -126,7 +126,8 @@ def encode(entry: dict[str, Value]) -> tuple[Kind, bytes]:
         EntryInvalid: a field is missing or wrong; the message names it.
         NotCanonical: a value has no canonical form.
     """
-    key = (entry.get("kind"), entry.get("boot"), *entry, *map(type, entry.values()))
+    fixed = entry.get("kind"), entry.get("boot"), entry.get("v")
+    key = (*fixed, *entry, *map(type, entry.values()))
     try:
         shape = _shapes.get(key)
     except TypeError:  # a kind that cannot be looked up

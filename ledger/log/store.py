@@ -149,6 +149,9 @@ class LogStore(StoredLog):
         """
         self = cls._connect(path, signer, reserve_bytes, create=False)
         with self._or_abandon():
+            reserve = self._reserve
+            if reserve is None:
+                raise LogFault("a ledger in memory ends with its process; nothing was opened")
             self._origin = schema.check(self._connection, self.path)
             schema.migrate(self._connection, self.path)
             self._head, self._nonces, acknowledged = recover(
@@ -157,18 +160,16 @@ class LogStore(StoredLog):
             if counter is not None:
                 self._anchoring = Anchoring(counter, self.path)
                 self._anchoring.check(self.newest_anchor())
-            if self._reserve is not None and self._reserve.is_low():
-                self._reserve.release()
+            if reserve.is_low():
+                reserve.release()
             # A commit whose flush failed may sit in the page cache alone, and was just read.
-            if self._reserve is not None:
-                rewrite(Path(f"{path}-wal"))
+            rewrite(Path(f"{path}-wal"))
             self._copy_wal("TRUNCATE")
             commit.prepare(self._connection)
             self._boot = boot.boot
             if self._head.boot != boot.boot:
                 self._commit([boot.entry(acknowledged)])
-            if self._reserve is not None:
-                self._reserve.refill()
+            reserve.refill()
         return self
 
     @property
@@ -291,9 +292,8 @@ class LogStore(StoredLog):
         reserve.release()
 
     def _commit(self, entries: Sequence[Entry], identity: tuple[str, str] | None = None) -> Commit:
-        head, anchors = self._head, 0
-        if self._anchoring is not None:
-            entries, anchors = self._anchoring.mark(entries)
+        head, anchoring = self._head, self._anchoring
+        entries, anchors = anchoring.mark(entries) if anchoring is not None else (entries, 0)
         stamped = stamp(entries, head, self._boot)
         tiles, tail, complete = head.extend(stamped.leaves)
         size = head.size + len(stamped.rows)
@@ -337,15 +337,14 @@ class LogStore(StoredLog):
         self._wal_pages += 3 + stamped.total_bytes // 1024
         if self._wal_pages > WAL_PAGES_MAX:
             self._tidy()
-        if anchors:
-            self._advance(self._anchoring, anchors)
+        if anchoring is not None:
+            self._advance(anchoring, anchors)
         return Commit(head.size, size, root, note)
 
-    def _advance(self, anchoring: Anchoring | None, anchors: int) -> None:
+    def _advance(self, anchoring: Anchoring, anchors: int) -> None:
         """Advances the counter; a failure leaves the entries durable but stops more."""
         try:
-            if anchoring is not None:
-                anchoring.advance(anchors)
+            anchoring.advance(anchors)
         except LogFault as error:
             self._unknown = str(error)
 

@@ -47,6 +47,8 @@ def test_a_known_shape_changes_no_verdict(change: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("change", "error"),
     [
+        ({"v": 0}, EntryInvalid),
+        ({"boot": "00112233445566AA"}, EntryInvalid),
         ({"member": "0123456789abcde"}, EntryInvalid),
         ({"card": "a" * 25 + "1"}, EntryInvalid),
         ({"agent": "A" * 26}, EntryInvalid),

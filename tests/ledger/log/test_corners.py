@@ -1,0 +1,363 @@
+"""Corners of the signed log that no other test turns: each may happen, and each has one answer."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ledger import verify
+from ledger.errors import LogFault, NotCanonical, NoteInvalid, ProofInvalid
+from ledger.log import audit, audit_chunk, canonical, shards
+from ledger.log.audit_chunk import Chunk, Job, check_chunk, decode, work
+from ledger.log.audit_course import Course, Stretch
+from ledger.log.audit_report import Report
+from ledger.log.audit_walk import Walk
+from ledger.log.disk import rewrite
+from ledger.log.export import export
+from ledger.log.merkle import verify_consistency
+from ledger.log.note import COSIGNATURE, Ed25519Verifier, open_note
+from ledger.log.reading import LogReader
+from ledger.log.rotation import follow
+from ledger.log.schema import connect_reader
+from ledger.log.store import LogStore
+from ledger.log.tiles_export import export_tiles, verify_folder
+from tests.ledger.log.ledgers import BOOT, ORIGIN, SERVER, SIGNER, create, reopen, signer, tap
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    with create(tmp_path / "ledger.db") as store:
+        for start in (0, 300):
+            store.append([tap(start + number) for number in range(300)])
+    return tmp_path / "ledger.db"
+
+
+def sql(path: Path, *statements: str) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
+class Counter:
+    """A counter that several processes would share."""
+
+    def __init__(self) -> None:
+        self.value = 0
+
+    def get_lock(self) -> Any:
+        return closing(self)
+
+    def close(self) -> None:
+        pass
+
+
+class Pipe:
+    def __init__(self) -> None:
+        self.sent: list[Any] = []
+        self.closed = False
+
+    def send(self, one: Any) -> None:
+        self.sent.append(one)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def test_the_work_of_another_process_is_the_work_of_this_one(path: Path) -> None:
+    job, pipe = Job(str(path), 602, (100, 602), tree=False), Pipe()
+    work(job, Counter(), pipe)  # type: ignore[arg-type]
+    assert pipe.closed
+    (sent,) = pipe.sent
+    with closing(connect_reader(path)) as connection:
+        assert sent == (0, check_chunk(connection, job, 0))
+    assert sent[1].whole
+
+
+def test_answers_of_other_processes_come_in_any_order(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    with create(path) as store:
+        for start in range(0, 5_000, 500):
+            store.append([tap(start + at) for at in range(500)])
+    job = Job(str(path), 5_002, (5_002,), tree=False)
+    with closing(connect_reader(path)) as connection:
+        done = [check_chunk(connection, job, number) for number in range(job.chunks)]
+
+        class Answers(Pipe):
+            """Another process that took all and answers last first, then is gone."""
+
+            def poll(self, timeout: float | None) -> bool:
+                assert timeout is None
+                return True
+
+            def recv(self) -> tuple[int, Chunk]:
+                if not done:
+                    raise EOFError
+                return len(done) - 1, done.pop()
+
+        taken = Counter()
+        taken.value = job.chunks
+        report = Report()
+        walk = Walk(report, [], ORIGIN, bool)
+        every = audit._Database(connection, job, walk, {}, report)
+        order = [chunk.start for chunk in every._chunks(taken, [Answers()])]  # type: ignore[arg-type, list-item]
+    assert order == sorted(order)
+    assert len(order) == job.chunks
+
+
+def test_a_process_that_is_gone_leaves_its_chunks(path: Path) -> None:
+    class Gone(Pipe):
+        def poll(self, timeout: float | None) -> bool:
+            assert timeout is None
+            return True
+
+        def recv(self) -> tuple[int, Chunk]:
+            raise EOFError
+
+    job, taken = Job(str(path), 602, (602,), tree=False), Counter()
+    taken.value = job.chunks
+    with closing(connect_reader(path)) as connection:
+        every = audit._Database(connection, job, Walk(Report(), [], ORIGIN, bool), {}, Report())
+        chunks = list(every._chunks(taken, [Gone()]))  # type: ignore[arg-type, list-item]
+    assert [chunk.whole for chunk in chunks] == [True]
+
+
+def test_what_sqlite_says_of_its_own_file_is_a_fault(path: Path) -> None:
+    sql(
+        path,
+        "PRAGMA writable_schema = ON",
+        "UPDATE sqlite_schema SET rootpage = (SELECT rootpage FROM sqlite_schema"
+        " WHERE name = 'tile') WHERE name = 'checkpoint'",
+    )
+    sql(path, "PRAGMA user_version")
+    report = Report()
+    job = Job(str(path), 602, (602,), tree=False)
+    with closing(connect_reader(path)) as connection:
+        audit._Database(connection, job, Walk(report, [], ORIGIN, bool), {}, report).walk(
+            Counter(),  # type: ignore[arg-type]
+            [],
+        )
+    assert "file" in {fault.kind for fault in report.faults}
+
+
+def test_an_entry_that_is_too_long_is_not_canonical() -> None:
+    with pytest.raises(NotCanonical, match="too long"):
+        audit_chunk._decode_all([b"x" * 5_000])
+
+
+def test_a_few_entries_make_a_few_tiles(tmp_path: Path) -> None:
+    with create() as store:
+        store.append([tap(number) for number in range(3)])
+        export_tiles(store, tmp_path / "tiles")
+    assert verify_folder(tmp_path / "tiles").ok
+    names = sorted(str(one.relative_to(tmp_path / "tiles")) for one in tmp_path.rglob("*.p/*"))
+    assert names == ["tile/0/000.p/5", "tile/entries/000.p/5"]
+
+
+def test_keys_that_are_given_need_not_be_learnt(path: Path) -> None:
+    new = signer(ORIGIN, "second")
+    shards.rotate(path, old=SIGNER, new=new, boot=BOOT)
+    keys = [Ed25519Verifier.of(one).vkey for one in (SIGNER, new)]
+    assert audit.verify_database(path, keys).ok
+    entry = canonical.encode({"kind": "keyrot", "vkey": keys[1]})
+    with LogReader.open(path) as reader:
+        _, note = reader.checkpoint()
+    with pytest.raises(NoteInvalid, match="its checkpoint is of"):
+        follow(note, entry, 5, [Ed25519Verifier.of(SIGNER)])
+
+
+def test_a_file_that_stops_being_readable_is_a_fault(path: Path) -> None:
+    sql(path, "DROP TABLE tile", "CREATE TABLE tile (tile, other)")
+    with pytest.raises(LogFault, match="cannot be read as a ledger"):
+        audit.verify_database(path)
+    report = Report()
+    walk = Walk(report, [], ORIGIN, bool)
+    job = Job(str(path), 602, (), tree=False)
+    sql(path, "DROP TABLE entry")
+    with closing(connect_reader(path)) as connection:
+        assert not check_chunk(connection, job, 0).whole
+        audit._Database(connection, job, walk, {}, report).walk(Counter(), [])  # type: ignore[arg-type]
+    assert [fault.kind for fault in report.faults] == ["file"]
+
+
+def test_no_more_keys_are_remembered_than_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = canonical.encode({"seq": 1, "ts_ms": 1, "mono_ms": 1, "kept_not": 1})
+    monkeypatch.setattr(audit_chunk, "_KNOWN_KEYS_MAX", 0)
+    assert decode(data)["kept_not"] == 1
+    assert "kept_not" not in audit_chunk._known
+    monkeypatch.setattr(canonical, "_KNOWN_KEYS_MAX", 0)
+    assert canonical.encode({"kept_neither": 1})
+    assert "kept_neither" not in canonical._known_keys
+    with pytest.raises(NotCanonical, match="seq, ts_ms and mono_ms"):
+        decode(canonical.encode({"seq": 1, "ts_ms": True, "mono_ms": 1}))
+
+
+def test_a_stretch_without_turns_moves_no_clock() -> None:
+    report = Report()
+    course = Course(report, ORIGIN)
+    course.stretch(Stretch())
+    course._close(3, {"shift": 7})
+    assert report.ok
+
+
+def test_nothing_to_write_over_itself(tmp_path: Path) -> None:
+    rewrite(tmp_path / "none")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_exports_on_a_disk_that_refuses(path: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with LogReader.open(path) as reader:
+        with pytest.raises(LogFault):
+            export(reader, tmp_path / "file" / "out", [], [])
+        with pytest.raises(LogFault):
+            export_tiles(reader, tmp_path / "file" / "out")
+
+
+def test_exports_say_how_far_they_are(path: Path, tmp_path: Path) -> None:
+    told: list[tuple[int, int]] = []
+    with LogReader.open(path) as reader:
+        export_tiles(reader, tmp_path / "tiles", (), lambda *far: told.append(far))
+        assert told[-1] == (602, 602)
+        told.clear()
+        export(reader, tmp_path / "files", [], [], lambda *far: told.append(far))
+    assert told[-1] == (602, 602)
+
+
+def test_equal_sizes_need_equal_roots_and_no_proof() -> None:
+    with pytest.raises(ProofInvalid, match="two different roots"):
+        verify_consistency(4, 4, [], bytes(32), bytes([1]) * 32)
+    verify_consistency(4, 4, [], bytes(32), bytes(32))
+    with pytest.raises(ProofInvalid, match="is empty"):
+        verify_consistency(3, 4, [], bytes(32), bytes(32))
+
+
+def test_a_ledger_that_was_never_finished_has_no_key(path: Path) -> None:
+    with LogReader.open(path) as reader:
+        sql(path, "DELETE FROM log")
+        with pytest.raises(LogFault, match="never finished"):
+            _ = reader.vkey
+    with pytest.raises(LogFault, match="never finished"):
+        LogReader.open(path)
+
+
+def test_tiles_that_are_not_stored_are_computed(path: Path) -> None:
+    with LogReader.open(path) as reader:
+        root = reader.root_at(512)
+        sql(path, "DELETE FROM tile")
+        assert reader.root_at(512) == root
+        with pytest.raises(LogFault, match="there is no entry"):
+            reader.nodes()(0, 900)
+
+
+def test_a_file_that_is_no_database_is_said_to_be_none(tmp_path: Path) -> None:
+    place = tmp_path / "ledger.db"
+    place.write_bytes(b"no database at all" * 100)
+    for use in (lambda: shards.keys_of(place), lambda: LogReader.open(place)):
+        with pytest.raises(LogFault):
+            use()
+
+
+def test_a_line_that_was_taken_out_is_missing(path: Path, tmp_path: Path) -> None:
+    with LogReader.open(path) as reader:
+        export(reader, tmp_path / "out", [], [])
+    lines = (tmp_path / "out" / "entries.jsonl").read_bytes().splitlines(keepends=True)
+    (tmp_path / "out" / "entries.jsonl").write_bytes(b"".join(lines[:9] + lines[10:]))
+    for check in (audit.verify_directory, verify.verify_directory):
+        assert (9, "missing") in {(one.seq, one.kind) for one in check(tmp_path / "out").faults}
+
+
+def test_a_ledger_without_its_name_is_none(path: Path) -> None:
+    sql(path, "ALTER TABLE log RENAME COLUMN origin TO other")
+    with pytest.raises(LogFault, match="cannot be read as a ledger"):
+        LogReader.open(path)
+
+
+def test_keys_of_a_ledger_whose_table_is_broken(path: Path) -> None:
+    sql(path, "ALTER TABLE log RENAME COLUMN vkey TO other")
+    with pytest.raises(LogFault):
+        shards.keys_of(path)
+
+
+def test_a_ledger_that_grew_is_not_countersigned(path: Path) -> None:
+    with LogReader.open(path) as reader:
+        size, note = reader.checkpoint()
+    sql(path, "DELETE FROM checkpoint")
+    new = signer(ORIGIN, "second")
+    with pytest.raises(LogFault, match="grew while"):
+        shards._countersign(path, size, note, new)
+    sql(path, "ALTER TABLE checkpoint RENAME COLUMN note TO other")
+    with pytest.raises(LogFault):
+        shards._countersign(path, size, note, new)
+
+
+def test_a_rotation_to_the_same_key_is_none(path: Path) -> None:
+    entry = canonical.encode({"kind": "keyrot", "vkey": Ed25519Verifier.of(SIGNER).vkey})
+    with LogReader.open(path) as reader:
+        _, note = reader.checkpoint()
+    with pytest.raises(Exception, match="not signed by the old key and the new one"):
+        follow(note, entry, 602, [Ed25519Verifier.of(SIGNER)])
+
+
+def test_a_stone_that_cannot_be_set_keeps_the_file(path: Path) -> None:
+    (path.parent / "ledger.db.pruned").mkdir()
+    with pytest.raises(LogFault):
+        shards._bury(path, b"note")
+    assert path.exists()
+
+
+def test_receipts_are_read_by_the_key_that_signed_them() -> None:
+    other = signer(SERVER.name, "other witness", COSIGNATURE)
+    assert shards._receipt(b"no note", [Ed25519Verifier.of(other)]) is None
+    assert shards._receipt(b"no note", []) is None
+
+
+def test_a_log_in_memory_needs_no_disk() -> None:
+    with create() as store:
+        store.append([tap(1)])
+        assert open_note(store.checkpoint()[1], [Ed25519Verifier.of(SIGNER)]).verified == (ORIGIN,)
+    with pytest.raises(LogFault, match="in memory"):
+        LogStore.open(":memory:", signer=SIGNER, boot=BOOT)
+
+
+def test_a_disk_that_fails_while_opening_gives_the_lock_back(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("ledger.log.store.recover", broken)
+        with pytest.raises(LogFault, match="Input/output"):
+            reopen(path)
+    reopen(path).close()
+
+
+def test_the_auditors_command_line_in_this_process(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with LogReader.open(path) as reader:
+        export(reader, tmp_path / "out", [], [])
+    keys = tmp_path / "keys"
+    keys.write_text(f"# of the federation\n{Ed25519Verifier.of(SIGNER).vkey}\n")
+    bad = shutil.copytree(tmp_path / "out", tmp_path / "bad")
+    (bad / "leaves").write_bytes(b"")
+    for words, code in (
+        ([str(tmp_path / "out")], 0),
+        ([str(path), "--vkeys", str(keys), "--json"], 0),
+        ([str(bad)], 1),
+        ([str(tmp_path / "none")], 3),
+    ):
+        monkeypatch.setattr("sys.argv", ["verify.py", *words])
+        assert verify.main() == code, words
+    told = capsys.readouterr()
+    assert "ledger's own word" in told.out
+    assert "cannot be read as a ledger" in told.err
+    report = verify.Report()
+    wrong = Ed25519Verifier.of(SIGNER).vkey.replace("+", "+00000000+", 1).split("+")
+    assert verify.parse_keys(["a+00000000+AQ==", "+".join([*wrong[:2], *wrong[3:]])], report) == []
+    assert [fault.kind for fault in report.faults] == ["signature", "signature"]
