@@ -83,6 +83,8 @@ class Collections:
             RequestInvalid: the offer takes no representatives, or this card cannot be one.
         """
         held, now = self._position_of(position), self._parts.facts.time.now()
+        if position in self._open:
+            raise CollectionState("a proxy collection is open already; confirm or cancel it")
         session = held.session(now.boot_ms)
         if session is None:
             raise NoCard("the representative's own card comes first; nothing was recorded")

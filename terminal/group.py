@@ -79,13 +79,16 @@ class GroupFlow:
             for all of them and size 0 when the log failed: then none was recorded, as far as is
             known, and the same nonces ask again.
         """
-        with self._writer.turn:
-            steps = self._walk(taps, {})
-        prepared = self._asked(steps)
-        with self._writer.turn:
-            if prepared:
-                steps = self._walk(taps, prepared)
-            return self._commit(steps)
+        try:
+            with self._writer.turn:
+                steps = self._walk(taps, {})
+            prepared = self._asked(steps)
+            with self._writer.turn:
+                if prepared:
+                    steps = self._walk(taps, prepared)
+                return self._commit(steps)
+        except LogFault:
+            return [self._flow.fault(order) for order, _ in taps], 0
 
     def _commit(self, steps: Sequence[Step]) -> tuple[list[TapAnswer], int]:
         now = self._facts.time.now()
@@ -103,10 +106,7 @@ class GroupFlow:
             for step in steps
             if step.is_recorded
         ]
-        try:
-            written = iter(self._writer.append_all(entries) if entries else [])
-        except LogFault:
-            return [self._flow.fault(step.order) for step in steps], 0
+        written = iter(self._writer.append_all(entries) if entries else [])
         answers = [
             self._answer(step, now, next(written) if step.is_recorded else None) for step in steps
         ]

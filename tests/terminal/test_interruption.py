@@ -101,7 +101,7 @@ def test_a_hidden_decline_says_its_reason_with_the_time(rig: Rig) -> None:
     assert unshown.message.zh.small.startswith("10:00 ")
 
 
-def _fail_append(error: LogFault, monkeypatch: pytest.MonkeyPatch) -> None:
+def fail_append(error: LogFault, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise error
 
@@ -114,7 +114,7 @@ def test_case_79_a_write_that_fails_is_t06_and_no_green_and_the_next_tap_recover
 ) -> None:
     card = rig.member(1)
     size = len(rig.entries())
-    _fail_append(error, monkeypatch)
+    fail_append(error, monkeypatch)
     answer = rig.kiosk(card)
     assert (answer.outcome, answer.code, answer.green, answer.entry) == (
         "error",
@@ -160,7 +160,7 @@ def test_a_commit_whose_answer_was_an_error_is_found_by_its_nonce(
 def test_a_failed_tap_stays_to_be_confirmed_after_a_restart(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _fail_append(LogFault("disk I/O error"), monkeypatch)
+    fail_append(LogFault("disk I/O error"), monkeypatch)
     answer = rig.kiosk(rig.member(1))
     rig.service.dismiss("kiosk")
     rig.close()
@@ -175,7 +175,7 @@ def test_a_void_on_a_failing_disk_is_t06_and_voids_nothing(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rig.counter(rig.member(1), "film", "n1")
-    _fail_append(LogFault("disk I/O error"), monkeypatch)
+    fail_append(LogFault("disk I/O error"), monkeypatch)
     answer = rig.service.void("counter", "n1", reason="other", void_nonce="v1")
     assert (answer.outcome, answer.code) == ("error", "T06")
     monkeypatch.undo()
@@ -218,7 +218,7 @@ def test_a_second_process_is_told_who_holds_the_ledger(rig: Rig) -> None:
 
 def test_after_all_faults_the_ledger_verifies(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     card = rig.member(1)
-    _fail_append(LogFault("disk I/O error"), monkeypatch)
+    fail_append(LogFault("disk I/O error"), monkeypatch)
     rig.kiosk(card)
     monkeypatch.undo()
     rig.kiosk(card)
