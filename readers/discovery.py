@@ -50,10 +50,19 @@ def discover(catalogue: Catalogue) -> list[FoundReader]:
             sighting = pcsc.look_at(name)
         except ReaderError as error:
             sighting, remark = Sighting(name=name), str(error)
-        role = parse_reader_name(name).role
         match = catalogue.match(sighting)
+        role = _role(name, match)
         found.append(FoundReader(Driver.PCSC, name, role, sighting, match, remark))
     return found
+
+
+def _role(name: str, match: Match) -> SlotRole:
+    """What the slot takes: by its name, else by a profile of its own that knows one kind only."""
+    role = parse_reader_name(name).role
+    known = match.profile.slots.roles
+    if role is SlotRole.UNKNOWN and not match.profile.generic and match.score and len(known) == 1:
+        return SlotRole(known[0].value)
+    return role
 
 
 def discover_ports(
