@@ -106,9 +106,9 @@ class OfferSaying:
         if answer.phone:
             parts.append(_("telephone %(phone)s") % {"phone": answer.phone})
         said = [part.rstrip("。.") for part in parts if part]
-        return Said(
-            answer, title, "。".join(said) + "。" if self._chinese else ". ".join(said) + "."
-        )
+        if self._chinese:
+            return Said(answer, title, "。".join(said) + "。")
+        return Said(answer, title, ". ".join(part[0].upper() + part[1:] for part in said) + ".")
 
     def _state(self, answer: OfferAnswer) -> str:
         _ = self._words.gettext

@@ -27,7 +27,7 @@ WORDS: Final[dict[str, str]] = {
     "revoked_compromised": N_("Key compromised"),
     "online": N_("Online"),
     "quiet": N_("Heard of within a day"),
-    "silent": N_("Silent for days"),
+    "silent": N_("Not heard of for a day"),
     "new": N_("Not used yet"),
     "none": N_("No terminal"),
     "counter": N_("Counter"),
@@ -86,7 +86,7 @@ WORDS: Final[dict[str, str]] = {
     "write_off_other": N_("Another reason"),
     "requested": N_("To be decided"),
     # What worries about a terminal, and what helps.
-    "worry_silent": N_("Silent for days"),
+    "worry_silent": N_("Not heard of for a day"),
     "worry_queue": N_("Entries wait long to be sent"),
     "worry_snapshot": N_("Its signed data are old"),
     "worry_clock": N_("Its clock is off"),
