@@ -23,6 +23,7 @@ from server.database import Database
 from server.desk import Desk
 from server.disputes import Disputes
 from server.drafts import Drafts
+from server.enrolling import Enrolments
 from server.evidence import Evidence
 from server.fleet import fleet
 from server.fleet_desk import FleetDesk
@@ -69,6 +70,7 @@ class BackOffice:
         self.door = Door(desk)
         self.identities = IdentityMap(desk)
         self.case_desk = CaseDesk(desk)
+        self.enrolments = Enrolments(desk)
         self.member_feed = MemberFeed(desk, self.import_members)
         #: Rows of an import under way that are done, of how many; both 0 while there is none.
         self.importing = (0, 0)

@@ -23,6 +23,7 @@ from server.back_office import BackOffice
 from server.backup import come_back
 from server.configuring import tell_configuration
 from server.database import Database
+from server.enrolling import ask_approval
 from server.enrolment import Activation
 from server.errors import DatabaseFault, EnrolmentRefused, TerminalUnknown
 from server.heads import read_log
@@ -198,6 +199,10 @@ class ServerCore(BackOffice):
         """
         if not self.repository.exists:
             raise EnrolmentRefused("nothing is published yet; run: redcard server init")
+        async with self.database.writing() as connection:
+            waits = await ask_approval(connection, request)
+        if waits:
+            raise EnrolmentRefused(waits)
         async with self.database.writing() as connection:
             answer = await enrolment.enrol(
                 connection, self.home, self.repository.root(), request, self.now_ms()

@@ -141,8 +141,7 @@ async def enrol(
     Raises:
         EnrolmentRefused: nothing was enrolled; the code stays as it was.
     """
-    if not proved(request, _verify):
-        raise EnrolmentRefused("the terminal did not prove that it holds its key; try again")
+    check_proof(request)
     digest = code_hash(request.code)
     held = (
         await connection.execute(select(activations).where(activations.c.code_hash == digest))
@@ -164,6 +163,29 @@ async def enrol(
         .values(recipient=request.recipient, version=request.version)
     )
     return _answer(home, root, request, ledger, terminal, now_ms)
+
+
+async def terminal_of(connection: AsyncConnection, terminal: str) -> Any:
+    """The row of a terminal.
+
+    Raises:
+        TerminalUnknown: no such terminal.
+    """
+    query = select(terminals).where(terminals.c.terminal == terminal)
+    row = (await connection.execute(query)).one_or_none()
+    if row is None:
+        raise TerminalUnknown(f"no terminal is called {terminal}")
+    return row
+
+
+def check_proof(request: EnrolRequest) -> None:
+    """Lets only a machine go on that proves to hold the key it names.
+
+    Raises:
+        EnrolmentRefused: it does not.
+    """
+    if not proved(request, _verify):
+        raise EnrolmentRefused("the terminal did not prove that it holds its key; try again")
 
 
 async def _new_ledger(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
@@ -66,6 +67,27 @@ async def _feed_sources(core: ServerCore, _arguments: Arguments) -> Any:
     return {"sources": await core.member_feed.sources(_ME)}
 
 
+async def _enrol_many(core: ServerCore, arguments: Arguments) -> Any:
+    data = base64.b64decode(arguments["data"])
+    approval = bool(arguments.get("approval", False))
+    return await core.enrolments.many(
+        _ME, data, approval=approval, life_ms=int(arguments["life_ms"])
+    )
+
+
+async def _waiting(core: ServerCore, _arguments: Arguments) -> Any:
+    return {"waiting": await core.enrolments.waiting(_ME)}
+
+
+async def _approve(core: ServerCore, arguments: Arguments) -> Any:
+    await core.enrolments.approve(_ME, arguments["terminal"], arguments["fingerprint"])
+    return {"terminal": arguments["terminal"], "approved": True}
+
+
+async def _replace(core: ServerCore, arguments: Arguments) -> Any:
+    return await core.enrolments.replace(_ME, arguments["terminal"], reason=arguments["reason"])
+
+
 FLEET_ACTS: Final[Mapping[str, OfficeAct]] = {
     "fleet": _fleet,
     "configure": _configure,
@@ -75,4 +97,8 @@ FLEET_ACTS: Final[Mapping[str, OfficeAct]] = {
     "hotline_card": _hotline_card,
     "feed_source": _feed_source,
     "feed_sources": _feed_sources,
+    "enrol_many": _enrol_many,
+    "waiting": _waiting,
+    "approve": _approve,
+    "replace": _replace,
 }

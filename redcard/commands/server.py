@@ -15,15 +15,9 @@ from redcard.commands.at_server import DEFAULT_HOME, ask_server, clock_at, send_
 from redcard.commands.backup import backup, restore
 from redcard.commands.bookings import bookings
 from redcard.commands.card_list import hash_cards
-from redcard.commands.cases import case
-from redcard.commands.fleet import configure, fleet
-from redcard.commands.hotline import hotline
-from redcard.commands.members import feed, members
-from redcard.commands.offer_desk import draft, end_offer, split, transfer, write_off
-from redcard.commands.people import audit, erase, people
+from redcard.commands.office import OFFICE
 from redcard.commands.reports import report
 from redcard.commands.reservations import reserve
-from redcard.commands.settle import settle
 from redcard.commands.signals import signals, what_of
 from redcard.commands.supervisors import supervisor
 from redcard.console import EXIT_DONE, Session, emit, note, table
@@ -41,23 +35,7 @@ def server() -> None:
 server.add_command(hash_cards)
 server.add_command(backup)
 server.add_command(restore)
-server.add_command(people)
-server.add_command(audit)
-server.add_command(erase)
-server.add_command(settle)
-server.add_command(case)
-for _command in (
-    draft,
-    end_offer,
-    split,
-    transfer,
-    write_off,
-    fleet,
-    configure,
-    hotline,
-    members,
-    feed,
-):
+for _command in OFFICE:
     server.add_command(_command)
 server.add_command(report)
 server.add_command(signals)

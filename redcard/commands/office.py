@@ -1,0 +1,38 @@
+"""The back office's commands of ``redcard server``, gathered for the group."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import click
+
+from redcard.commands.cases import case
+from redcard.commands.enrolling import approve, enrol_many, replace, waiting
+from redcard.commands.fleet import configure, fleet
+from redcard.commands.hotline import hotline
+from redcard.commands.members import feed, members
+from redcard.commands.offer_desk import draft, end_offer, split, transfer, write_off
+from redcard.commands.people import audit, erase, people
+from redcard.commands.settle import settle
+
+OFFICE: Final[tuple[click.Command, ...]] = (
+    people,
+    audit,
+    erase,
+    settle,
+    case,
+    draft,
+    end_offer,
+    split,
+    transfer,
+    write_off,
+    fleet,
+    configure,
+    hotline,
+    members,
+    feed,
+    enrol_many,
+    waiting,
+    approve,
+    replace,
+)
