@@ -85,7 +85,7 @@ def _ts_ms(entry: Any) -> int:
     return int(entry["ts_ms"])
 
 
-def _sheet(session: Session, made: Day, document: dict[str, Any], titles: dict[str, str]) -> str:
+def _counts(session: Session, made: Day, titles: dict[str, str]) -> str:
     say = session.say
     rows: list[list[object]] = [
         [
@@ -100,12 +100,8 @@ def _sheet(session: Session, made: Day, document: dict[str, Any], titles: dict[s
         ]
         for offer, count in sorted(made.offers.items())
     ]
-    rows.append(
-        [
-            say("合计", "total"),
-            *(sum(int(str(row[at])) for row in rows) for at in range(1, 8)),
-        ]
-    )
+    total = (sum(int(str(row[at])) for row in rows) for at in range(1, 8))
+    rows.append([say("合计", "total"), *total])
     headers = [
         say("项目", "offer"),
         say("刷卡", "taps"),
@@ -116,32 +112,34 @@ def _sheet(session: Session, made: Day, document: dict[str, Any], titles: dict[s
         say("实发", "net"),
         say("重入", "re-entries"),
     ]
+    return table("", headers, rows)
+
+
+def _sheet(session: Session, made: Day, document: dict[str, Any], titles: dict[str, str]) -> str:
+    say = session.say
     shifts = [
         say("班次 ", "shift ")
         + f"{one['shift']} {one['operator']} {_clock(one['opened_ms'])}–{_clock(one['closed_ms'])}"
         for one in document["shifts"]
     ]
     declines = "  ".join(f"{code} {count}" for code, count in document["declines"].items())
-    words = (
-        say("已由服务器确认", "confirmed by the server")
-        if document["confirmed"]
-        else say(
-            "服务器尚未确认，签字前请先同步", "not confirmed by the server yet: sync before signing"
-        )
+    confirmed = say("已由服务器确认", "confirmed by the server")
+    pending = say(
+        "服务器尚未确认：签字前先同步", "not confirmed by the server: sync before signing"
     )
     return "\n".join(
         [
             say(f"日结单 {made.day}", f"Closing of {made.day}"),
             f"{say('账本', 'ledger')}: {document['ledger']}",
             "",
-            table("", headers, rows),
+            _counts(session, made, titles),
             "",
             *shifts,
             f"{say('拒绝', 'declined')}: {declines or '0'}",
             f"{say('主管放行', 'forced by a supervisor')}: {made.overridden}",
             f"{say('账目', 'entries')}: {made.first_seq}–{made.size - 1}",
             f"{say('根', 'root')}: {document['root']}",
-            words,
+            confirmed if document["confirmed"] else pending,
             "",
             say(
                 "经办人：______________   复核人：______________   日期：______________",
