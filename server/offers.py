@@ -24,6 +24,7 @@ from server.database import Database
 from server.errors import ImportRefused, PublicationRefused
 from server.facts import History
 from server.schema import offers, venues
+from server.venue_list import venues_of_csv
 
 Document = dict[str, Any]
 
@@ -226,7 +227,7 @@ async def _venues(connection: AsyncConnection) -> list[Venue]:
 
 
 async def import_venues(connection: AsyncConnection, data: bytes) -> int:
-    """Takes a JSON array of venues; those of the same id are replaced.
+    """Takes a JSON array or a CSV of venues; those of the same id are replaced.
 
     Raises:
         OfferInvalid: names line and field; nothing was changed.
@@ -234,6 +235,8 @@ async def import_venues(connection: AsyncConnection, data: bytes) -> int:
     """
     if len(data) > FILE_BYTES_MAX:
         raise ImportRefused(f"a file of venues has at most {FILE_BYTES_MAX} bytes")
+    if not data.lstrip().startswith((b"[", b"{")):
+        data = venues_of_csv(data)
     load_venues(data)
     documents = json.loads(data)
     names = [document["id"] for document in documents]

@@ -221,7 +221,7 @@ def suspend(session: Session, offer: str, resume: bool) -> int:
 @shared_options
 @pass_session
 def venues(session: Session, file: Path) -> int:
-    """Take a FILE of venues."""
+    """Take a FILE of venues, JSON or CSV; those of the same id are replaced."""
     answer = send_file(session, "import_venues", file)
     text = session.say(f"点位 {answer['venues']} 个", f"{answer['venues']} venues")
     emit(session, answer, text)
