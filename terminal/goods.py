@@ -184,6 +184,12 @@ class GoodsDesk:
                 "nothing was recorded",
                 word="not_on_hand",
             )
+        if shelf is not None and shelf.numbers and not ranges:
+            raise RequestInvalid(
+                "are needed: these goods lie here with printed numbers, and what leaves is named",
+                field="numbers",
+                word="numbers_needed",
+            )
         missing = book.missing(offer, ranges)
         if missing is not None:
             raise GoodsRefused(

@@ -10,7 +10,7 @@ import click
 from redcard.at_terminal import at_terminal, local_text, named
 from redcard.cli import pass_session, shared_options
 from redcard.console import EXIT_NO, Session, emit, table
-from redcard.errors import AnswerIsNo
+from redcard.errors import AnswerIsNo, SurroundingsMissing
 
 _POSITION = click.option(
     "--position", default="", help="Position of terminal.toml; absent, the first."
@@ -159,7 +159,14 @@ def setup(session: Session, file: Path) -> int:
 
 
 def _turn(session: Session, path: str, position: str) -> int:
+    from terminal.remote import RemoteDesk
+
     with at_terminal(session, readers=False) as (desk, _now_ms):
+        if not isinstance(desk, RemoteDesk):
+            raise SurroundingsMissing(
+                "practice is for a page that runs: nothing was changed",
+                next_step="redcard counter",
+            )
         shown = desk.act(path, position=position or None)
     return _told(session, shown)
 

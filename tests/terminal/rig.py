@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from keys.derivation import card_hash
-from keys.keystore import KeyKind, MemoryKeyStore
+from keys.keystore import KeyKind, KeyStore, MemoryKeyStore
 from ledger.log import canonical
 from ledger.log.note import COSIGNATURE, vkey
 from ledger.log.reading import LogReader
@@ -137,7 +137,7 @@ class DictDirectory:
         return len(self.cards)
 
 
-def make_home(path: Path, keys: MemoryKeyStore, clock: Clock, extra: str = "") -> Home:
+def make_home(path: Path, keys: KeyStore, clock: Clock, extra: str = "") -> Home:
     """An enrolled home with an empty ledger, as enrolment leaves it."""
     home = Home.create(path, CONFIG.format(extra=extra))
     if (path / "enrolment.json").exists():
