@@ -69,8 +69,13 @@ TARGETS: Final[Targets] = {
         "ledger.log",
         "tests/ledger/log",
         """canonical<test_canonical merkle<test_merkle note<test_note checkpoint<test_note
-        proof<test_proof reading<test_store recovery<test_store stamping<test_store
-        store<test_store export<test_store schema<test_store""",
+        proof<test_proof reading<test_store recovery<test_store stamping<test_stamping
+        store<test_store commit<test_store export<test_store schema<test_store
+        counter<test_counter keylist<test_papers receipt_check<test_papers day<test_papers
+        table<test_papers disk<test_damage sealed<test_sealed shards<test_shards
+        rotation<test_shards tiles<test_tiles tiles_export<test_tiles audit<test_audit
+        audit_chunk<test_audit audit_course<test_audit audit_walk<test_audit
+        audit_report<test_audit""",
     ),
     "ledger.entry": (("tests/ledger/log",), _SCENARIOS),
     "ledger.codes": (("tests/ledger/rules",), _SCENARIOS),
