@@ -24,6 +24,8 @@ _AXIS_BELOW: Final = 26
 _TOP: Final = 26
 _TICKS: Final = 4
 _STEPS: Final = (1, 2, 2.5, 5, 10)
+#: Below ten a step is whole.
+_SMALL_STEPS: Final = (1, 2, 3, 4, 5, 10)
 
 _SPARK: Final = Markup(
     '<svg class="spark" viewBox="0 0 96 24" role="img" aria-label="{}"><path d="{}"/></svg>'

@@ -21,6 +21,7 @@ from screens.web import LANGUAGE_COOKIE, PagePolicy, environment, language_of
 from server.core import ServerCore
 from server.errors import NotAllowed, Overloaded, PersonUnknown, ServerError, TerminalUnknown
 from server.pages import gate, words
+from server.pages.faults import said
 from server.pages.navigation import menu_of
 from server.pages.places import name_of
 from server.roles import Actor, Right, Role
@@ -124,7 +125,6 @@ class Visit:
     def _frame(self) -> dict[str, Any]:
         words_here = wording(self.language)
         here = self.request.url.path
-        said = self.query("said")
         session = self.session
         return {
             "visit": self,
@@ -133,8 +133,10 @@ class Visit:
             "form_token": gate.form_token(session.token_hash) if session is not None else "",
             "menu": menu_of(self.actor, here) if session is not None else (),
             "here": here,
-            "said": words.SAID.get(said, ""),
+            "said": words.SAID.get(self.query("said"), ""),
             "word": words.in_language(words_here),
+            "in_words": lambda text: said(text, self.language)[0],
+            "tongue_of": lambda text: said(text, self.language)[1],
             "moment": lambda ms: f"{words_here.date(ms)} {words_here.clock(ms)}",
             "district_name": lambda code: (
                 words_here.gettext(name_of(code, self.language)) if code else ""
@@ -235,13 +237,15 @@ async def _checked(visit: Visit) -> Visit:
 def refusal(visit: Visit, fault: Exception) -> Response:
     """A page that says what was refused."""
     status, what, remedy = words.PROBLEMS[_kind(fault)]
-    detail = "" if isinstance(fault, HTTPException) else str(fault)
+    told = "" if isinstance(fault, HTTPException) else str(fault)
+    detail, tongue = said(told, visit.language)
     page = visit.draw(
         "refused.html",
         status=status,
         what=visit.gettext(what),
         remedy=visit.gettext(remedy),
         detail=detail,
+        tongue=tongue,
     )
     if isinstance(fault, Overloaded):
         page.headers["Retry-After"] = str(fault.retry_after_s)
