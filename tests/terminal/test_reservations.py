@@ -56,7 +56,7 @@ def reserve(federation: Federation, serial: int, venue: str = "S01", **more: Any
 
 def code(station: Station, serial: int, nonce: str, **more: Any) -> str:
     answer = station.counter(station.card(serial), "tour", nonce, **more)
-    why = str(answer.details.get("why", ""))
+    why = str((answer.details or {}).get("why", ""))
     return f"{answer.code} {why}".strip()
 
 
