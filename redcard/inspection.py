@@ -96,7 +96,7 @@ def schemes_of(path: Path) -> list[CardScheme]:
     """The schemes for which this home has keys, then the serial number alone."""
     from readers.cards.uid import Uid
     from sync.snapshot import SnapshotStore
-    from terminal.install import CA_KEYS, red_card_schemes
+    from terminal.install import CA_KEYS, PIV_ROOTS, red_card_schemes, staff_scheme
 
     schemes: list[CardScheme] = []
     if (path / "terminal.toml").exists():
@@ -104,10 +104,14 @@ def schemes_of(path: Path) -> list[CardScheme]:
         generation = None
         if home.root_path.exists():
             generation = SnapshotStore(home.snapshot_path, home.root_path.read_bytes()).current
-        if generation is not None and CA_KEYS in generation.files:
+        files = {} if generation is None else generation.files
+        today = today_of(path)
+        if generation is not None and CA_KEYS in files:
             make = red_card_schemes(allow_test=home.config.demo)
-            today = today_of(path)
             schemes += make(generation.read(CA_KEYS), today)
+        if generation is not None and PIV_ROOTS in files:
+            staff = staff_scheme(allow_test=home.config.demo)
+            schemes.append(staff(generation.read(PIV_ROOTS), today))
     schemes.append(Uid())
     return schemes
 

@@ -16,6 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
+from server.back_office import CA_KEYS_TARGET, PIV_ROOTS_TARGET
 from server.core import ServerCore
 from server.errors import DatabaseFault, ImportRefused, ServerError
 from server.key_list import key_list
@@ -119,9 +120,17 @@ async def _set_member(core: ServerCore, arguments: Arguments) -> Any:
 
 
 async def _ca_keys(core: ServerCore, arguments: Arguments) -> Any:
+    return await _bundle(core, arguments, CA_KEYS_TARGET)
+
+
+async def _piv_roots(core: ServerCore, arguments: Arguments) -> Any:
+    return await _bundle(core, arguments, PIV_ROOTS_TARGET)
+
+
+async def _bundle(core: ServerCore, arguments: Arguments, target: str) -> Any:
     folder = arguments.get("custodians")
-    version = await core.publish_ca_keys(_data(arguments), Path(folder) if folder else None)
-    return {"targets_version": version}
+    place = Path(folder) if folder else None
+    return {"targets_version": await core.publish_ca_keys(_data(arguments), place, target=target)}
 
 
 async def _stock(core: ServerCore, arguments: Arguments) -> Any:
@@ -231,6 +240,7 @@ ACTS: Final[Mapping[str, Act]] = {
     "set_card": _set_card,
     "set_member": _set_member,
     "ca_keys": _ca_keys,
+    "piv_roots": _piv_roots,
     "stock": _stock,
     "lease": _lease,
     "recall": _recall,

@@ -52,6 +52,7 @@ from sync.admission import LedgerState
 OFFERS_TARGET: Final = "offers/offers.json"
 VENUES_TARGET: Final = "offers/venues.json"
 CA_KEYS_TARGET: Final = "ca_keys.json"
+PIV_ROOTS_TARGET: Final = "piv_roots.json"
 
 
 class BackOffice:
@@ -202,17 +203,22 @@ class BackOffice:
             card_key_id=self.home.configuration.card_key_id,
         )
 
-    async def publish_ca_keys(self, data: bytes, custodians: Path | None = None) -> int:
+    async def publish_ca_keys(
+        self, data: bytes, custodians: Path | None = None, *, target: str = CA_KEYS_TARGET
+    ) -> int:
         """Puts a bundle of card CA keys in force, signed by the custodians who are here.
+
+        Args:
+            data: the bundle.
+            custodians: folder of their keys, absent the server's own.
+            target: ``PIV_ROOTS_TARGET`` for the authorities of staff cards instead.
 
         Raises:
             PublicationRefused: fewer than two of them.
         """
         signers = self.home.custodians(custodians)
         async with self._publishing:
-            return await asyncio.to_thread(
-                self.repository.publish_offline, {CA_KEYS_TARGET: data}, signers
-            )
+            return await asyncio.to_thread(self.repository.publish_offline, {target: data}, signers)
 
     # Figures.
 

@@ -32,7 +32,7 @@ from terminal.entries import fault_entry
 from terminal.feedwork import FeedWork
 from terminal.flow import Probe, TapFlow, no_probe
 from terminal.home import Enrolment, Home
-from terminal.install import Installer, SchemesFactory, red_card_schemes
+from terminal.install import Installer, SchemesFactory, red_card_schemes, staff_scheme
 from terminal.journal import Journal
 from terminal.machine import boot_facts, hardware_counter, ledger_signer, open_keys
 from terminal.orders import Orders
@@ -148,6 +148,7 @@ def _installer(
         open_roster,
         kept=home.path / "kept",
         card_key_id=enrolment.card_key_id,
+        staff=staff_scheme(allow_test=home.config.demo),
     )
 
 

@@ -17,6 +17,7 @@ from typing import Final, TypeAlias
 
 from ledger.errors import OfferInvalid
 from ledger.rules.catalogue import Catalogue, load_offers, load_venues
+from ledger.rules.offer import Offer
 from ledger.rules.terms import VENUE_ZONE
 from ledger.rules.windows import local_day
 from readers.cards.scheme import CardScheme
@@ -34,9 +35,15 @@ OFFERS: Final = "offers.json"
 VENUES: Final = "venues.json"
 ROSTER: Final = "roster"
 CA_KEYS: Final = "ca_keys.json"
+#: Authorities of staff cards; without them no staff card is read.
+PIV_ROOTS: Final = "piv_roots.json"
+
+_TARGETS: Final = (OFFERS, VENUES, ROSTER, CA_KEYS, PIV_ROOTS)
 
 #: Makes the card schemes from the CA bundle of the snapshot, ``None`` without one.
 SchemesFactory: TypeAlias = Callable[[bytes | None, date], Sequence[CardScheme]]
+#: Makes the scheme of staff cards from the bundle of their roots.
+StaffFactory: TypeAlias = Callable[[bytes, date], CardScheme]
 #: Opens the roster file of the snapshot.
 RosterOpener: TypeAlias = Callable[[Path], Directory]
 
@@ -63,6 +70,22 @@ def red_card_schemes(*, allow_test: bool) -> SchemesFactory:
     return make
 
 
+def staff_scheme(*, allow_test: bool) -> StaffFactory:
+    """The scheme of staff and supervisors' cards, PIV.
+
+    Args:
+        allow_test: test roots are accepted; in the demo alone.
+    """
+
+    def make(bundle: bytes, today: date) -> CardScheme:
+        from readers.cards.piv import Piv
+        from readers.cards.piv_roots import load_piv_roots
+
+        return Piv(load_piv_roots(bundle, today, allow_test=allow_test))
+
+    return make
+
+
 class Installer:
     """Puts what ``sync`` has brought into force."""
 
@@ -75,6 +98,7 @@ class Installer:
         *,
         kept: Path | None = None,
         card_key_id: str = "",
+        staff: StaffFactory | None = None,
     ) -> None:
         """Installs nothing yet.
 
@@ -85,7 +109,9 @@ class Installer:
             open_roster: opens the roster file.
             kept: folder for the last snapshot that made sense.
             card_key_id: the card key in this terminal's store.
+            staff: makes the scheme of staff cards, where the snapshot brings their roots.
         """
+        self._make_staff = staff
         self._kept = kept
         self._card_key_id = card_key_id
         self._store = store
@@ -131,7 +157,7 @@ class Installer:
 
     def _put(self, snapshot: SnapshotFiles) -> None:
         fresh = self._read(snapshot)
-        schemes = self._schemes_of(snapshot)
+        schemes = self._schemes_of(snapshot, fresh.catalogue)
         if fresh.cards.card_key_id not in {"", self._card_key_id}:
             self.problem = (
                 f"the roster is made with card key {fresh.cards.card_key_id}, this terminal has "
@@ -143,7 +169,7 @@ class Installer:
     def _keep(self, snapshot: SnapshotFiles) -> None:
         if self._kept is None:
             return
-        names = (named(snapshot, name) for name in (OFFERS, VENUES, ROSTER, CA_KEYS))
+        names = (named(snapshot, name) for name in _TARGETS)
         try:
             keep(self._kept, snapshot, [name for name in names if name])
         except OSError as error:
@@ -167,7 +193,26 @@ class Installer:
     def _today(self) -> date:
         return local_day(self._facts.time.now().now_ms, VENUE_ZONE)
 
-    def _schemes_of(self, snapshot: SnapshotFiles) -> Sequence[CardScheme]:
+    def _schemes_of(self, snapshot: SnapshotFiles, catalogue: Catalogue) -> Sequence[CardScheme]:
+        """All card schemes in order: the red card, staff cards, and numbers where they will do."""
+        return (
+            *self._red_card(snapshot),
+            *self._staff_cards(snapshot),
+            *_by_number(catalogue),
+        )
+
+    def _staff_cards(self, snapshot: SnapshotFiles) -> Sequence[CardScheme]:
+        """The scheme of staff cards, if the snapshot brings usable roots; else none is read."""
+        name = named(snapshot, PIV_ROOTS)
+        if not name or self._make_staff is None:
+            return ()
+        try:
+            return (self._make_staff(snapshot.read(name), self._today()),)
+        except (ReaderError, SyncError) as error:
+            self.problem = self.problem or f"staff cards cannot be read: {error}"
+            return ()
+
+    def _red_card(self, snapshot: SnapshotFiles) -> Sequence[CardScheme]:
         """Card schemes; without usable CA keys every card is unknown, and the status says why."""
         name = named(snapshot, CA_KEYS)
         self.problem = "" if name else "the snapshot brings no CA keys; cards cannot be read"
@@ -177,6 +222,16 @@ class Installer:
         except (ReaderError, SyncError) as error:
             self.problem = str(error)
             return ()
+
+
+def _by_number(catalogue: Catalogue) -> Sequence[CardScheme]:
+    """Cards known by their serial number, only where an offer takes what is merely identified."""
+    offers = catalogue.offers.values()
+    if not any(isinstance(one, Offer) and one.identified for one in offers):
+        return ()
+    from readers.cards.uid import Uid
+
+    return (Uid(),)
 
 
 def catalogue_of(snapshot: SnapshotFiles) -> Catalogue:

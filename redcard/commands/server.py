@@ -252,15 +252,34 @@ def member_status(session: Session, member: str, status: str) -> int:
     return EXIT_DONE
 
 
+_custodians = click.option(
+    "--custodians", type=click.Path(exists=True, file_okay=False, path_type=Path)
+)
+
+
 @server.command("ca-keys")
 @click.argument("file", type=_FILE)
-@click.option("--custodians", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@_custodians
 @shared_options
 @pass_session
 def ca_keys(session: Session, file: Path, custodians: Path | None) -> int:
     """Publish a bundle of card CA keys, signed by two of three custodians."""
+    return _publish(session, "ca_keys", file, custodians)
+
+
+@server.command("piv-roots")
+@click.argument("file", type=_FILE)
+@_custodians
+@shared_options
+@pass_session
+def piv_roots(session: Session, file: Path, custodians: Path | None) -> int:
+    """Publish the authorities of staff cards (PIV), signed by two of three custodians."""
+    return _publish(session, "piv_roots", file, custodians)
+
+
+def _publish(session: Session, act: str, file: Path, custodians: Path | None) -> int:
     folder = str(custodians.resolve()) if custodians else None
-    answer = send_file(session, "ca_keys", file, custodians=folder)
+    answer = send_file(session, act, file, custodians=folder)
     emit(session, answer, f"targets v{answer['targets_version']}")
     return EXIT_DONE
 
