@@ -282,8 +282,8 @@ def scale(most: int) -> tuple[float, list[float]]:
         return float(_TICKS), [float(tick) for tick in range(_TICKS + 1)]
     rough = most / _TICKS
     power = 10 ** (len(str(int(rough))) - 1)
-    step = next(power * one for one in _STEPS if power * one >= rough)
-    step = max(step, 1)
+    steps = _STEPS if power > 1 else _SMALL_STEPS
+    step = next(power * one for one in steps if power * one >= rough)
     count = -(-most // step)
     return float(step * count), [float(step * at) for at in range(int(count) + 1)]
 
