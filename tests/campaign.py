@@ -13,7 +13,19 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-from tests.campaigns import disks, drop, flips, fuzz, mutants, paint, schedules, year
+from tests.campaigns import (
+    disks,
+    drop,
+    flips,
+    fuzz,
+    herd,
+    members,
+    mutants,
+    paint,
+    real_server,
+    schedules,
+    year,
+)
 from tests.campaigns.report import UNBOUNDED, Budget, Campaign, Report, to_stderr
 
 CAMPAIGNS: Final = {
@@ -59,6 +71,30 @@ CAMPAIGNS: Final = {
             10_000,
             5,
             schedules.run,
+        ),
+        Campaign(
+            "network",
+            "the real server behind a faulty network, killed at random: every entry exactly once",
+            "schedules over the real HTTP path",
+            10_000,
+            8,
+            real_server.run,
+        ),
+        Campaign(
+            "members",
+            "the whole city's members from one list, then only what differs",
+            "thousandths of 3,555,000 cards",
+            1_000,
+            1,
+            members.run,
+        ),
+        Campaign(
+            "herd",
+            "ten thousand terminals come back at once: all are drained without an error",
+            "terminals",
+            10_000,
+            200,
+            herd.run,
         ),
         Campaign(
             "drop",
