@@ -15,13 +15,16 @@ from typing import Final, TypeAlias
 from ledger.errors import NotCanonical, ProofInvalid
 from ledger.log import canonical
 from ledger.log.audit_report import Report, Roster, open_head, parse_keys
-from ledger.log.merkle import EMPTY_FRONTIER, HASH_BYTES, leaf_hash
+from ledger.log.merkle import EMPTY_FRONTIER, HASH_BYTES, join, leaf_hash
 
 #: Levels of the tree in a tile; fixed by tlog-tiles.
 TILE_HEIGHT: Final = 8
 TILE_WIDTH: Final = 1 << TILE_HEIGHT
 LEVEL_MAX: Final = 63
 ENTRY_BYTES_MAX: Final = (1 << 16) - 1
+#: File beside the checkpoint of a pruned log: the least index whose entry is still there.
+MINIMUM: Final = "minimum_index"
+_MINIMUM: Final = re.compile(r"(?:0|[1-9][0-9]{0,18})\Z", re.ASCII)
 _PATH: Final = re.compile(
     r"tile/(?P<level>entries|[0-9]|[1-5][0-9]|6[0-3])/(?P<index>(?:x[0-9]{3}/)*[0-9]{3})"
     r"(?:\.p/(?P<width>[1-9][0-9]{0,2}))?\Z",
@@ -56,6 +59,11 @@ class Tile:
         level = "entries" if self.level is None else str(self.level)
         partial = f".p/{self.width}" if self.width != TILE_WIDTH else ""
         return f"tile/{level}/{name}{partial}"
+
+    @property
+    def end(self) -> int:
+        """End index of a full tile or bundle (tlog-tiles, Merkle Tree)."""
+        return (self.index + 1) << TILE_HEIGHT * ((self.level or 0) + 1)
 
     @classmethod
     def parse(cls, path: str) -> Tile:
@@ -156,26 +164,58 @@ def verify_tiles(
     head = open_head(read("checkpoint") or b"", roster, "signature", report)
     if head is None:
         return report
-    frontier, below = EMPTY_FRONTIER, list[bytes]()
+    minimum = _minimum(read, head.size, report)
+    tiles, tail, below = EMPTY_FRONTIER, EMPTY_FRONTIER, list[bytes]()
     for bundle in bundles_of(head.size):
-        leaves = _check_bundle(read, bundle, report)
-        if len(leaves) != bundle.width:
-            # Without this bundle nothing after it has its place in the tree.
-            break
-        frontier = frontier.extend(leaves)
-        if bundle.width == TILE_WIDTH:
-            below.append(tile_hash(leaves))
-        tick(frontier.size)
+        if bundle.end <= minimum and read(bundle.path) is None:
+            below.append(_pruned(read, bundle, head.size, report))
+        else:
+            leaves = _check_bundle(read, bundle, report)
+            if len(leaves) != bundle.width:
+                # Without this bundle nothing after it has its place in the tree.
+                tail = EMPTY_FRONTIER.extend(leaves)
+                break
+            if bundle.width == TILE_WIDTH:
+                below.append(tile_hash(leaves))
+            else:
+                tail = EMPTY_FRONTIER.extend(leaves)
+        tick(bundle.index * TILE_WIDTH + bundle.width)
     else:
         for tile, expected in upper_tiles(below):
             if _resource(read, tile, report) not in {None, expected}:
                 report.add(None, "tile", f"{tile.path} is not what the tiles below it hash to")
-    if frontier.size != head.size:
-        report.add(None, "root", f"head of {head.size}: only {frontier.size} entries are there")
-    elif frontier.root() != head.root:
+    tiles = EMPTY_FRONTIER.extend(below)
+    size, root = tiles.size * TILE_WIDTH + tail.size, join(tiles.nodes + tail.nodes)
+    if size != head.size:
+        report.add(None, "root", f"head of {head.size}: only {size} entries are there")
+    elif root != head.root:
         report.add(None, "root", f"head of {head.size}: the entries have another root")
-    report.close(frontier.size, frontier.root())
+    report.close(size, root)
     return report
+
+
+def _minimum(read: Read, size: int, report: Report) -> int:
+    """The minimum index that a pruned log states; 0 for one with all its entries."""
+    stated = read(MINIMUM)
+    if stated is None:
+        return 0
+    text = stated.decode(errors="replace").strip()
+    if not _MINIMUM.match(text) or int(text) > size:
+        report.add(None, "file", f"{MINIMUM} is no index of this log: {text[:40]!r}")
+        return 0
+    return int(text)
+
+
+def _pruned(read: Read, bundle: Tile, size: int, report: Report) -> bytes:
+    """The hash of a full tile whose entries were pruned, from the tile above it."""
+    full = size // TILE_WIDTH
+    index, place = divmod(bundle.index, TILE_WIDTH)
+    above = Tile(1, index, min(full - index * TILE_WIDTH, TILE_WIDTH))
+    try:
+        return split_tile(_resource(read, above, report) or b"", above.width)[place]
+    except ProofInvalid as error:
+        report.add(None, "tile", f"{above.path}: {error}")
+        return bytes(HASH_BYTES)
 
 
 def _check_bundle(read: Read, bundle: Tile, report: Report) -> list[bytes]:

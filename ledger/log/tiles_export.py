@@ -13,6 +13,8 @@ from ledger.log.disk import translate
 from ledger.log.merkle import leaf_hash
 from ledger.log.reading import StoredLog
 from ledger.log.tiles import (
+    MINIMUM,
+    TILE_HEIGHT,
     TILE_WIDTH,
     Tile,
     bundles_of,
@@ -31,6 +33,7 @@ def export_tiles(
     directory: str | Path,
     vkeys: Sequence[str] = (),
     progress: Callable[[int, int], None] | None = None,
+    minimum: int = 0,
 ) -> int:
     """Writes a ledger as tiles; the checkpoint last, so that it never promises what is missing.
 
@@ -39,15 +42,19 @@ def export_tiles(
         directory: a new or empty folder.
         vkeys: further verifier keys to name; the ledger's own is added.
         progress: called with entries done and entries in all.
+        minimum: the minimum index (tlog-tiles, Pruning): full bundles below it, and their tiles of
+            level 0, are left out. Every root and proof from it on can still be made.
 
     Returns:
         Number of entries written.
 
     Raises:
-        LogFault: the folder is not empty, or the disk refuses.
+        LogFault: the folder is not empty, the disk refuses, or the log has no such minimum index.
         LogCorrupt: an entry is missing.
     """
-    place, (size, note) = Path(directory), log.checkpoint()
+    place, (size, note), nodes = Path(directory), log.checkpoint(), log.nodes()
+    if not 0 <= minimum <= size:
+        raise LogFault(f"{minimum} is no minimum index of a log of {size} entries")
     try:
         place.mkdir(parents=True, exist_ok=True)
         if any(place.iterdir()):
@@ -55,6 +62,9 @@ def export_tiles(
         full = []
         for bundle in bundles_of(size):
             first = bundle.index * TILE_WIDTH
+            if bundle.end <= minimum:
+                full.append(nodes(TILE_HEIGHT, bundle.index))
+                continue
             entries = list(log.entries(first, first + bundle.width))
             leaves = [leaf_hash(data) for data in entries]
             _write(place, bundle.path, encode_bundle(entries))
@@ -67,6 +77,8 @@ def export_tiles(
             _write(place, tile.path, data)
         keys = dict.fromkeys([log.vkey, *vkeys])
         _write(place, VKEYS, "".join(f"{key}\n" for key in keys).encode())
+        if minimum:
+            _write(place, MINIMUM, b"%d\n" % minimum)
         _write(place, CHECKPOINT, note)
     except OSError as error:
         raise translate(error, place) from error

@@ -209,9 +209,15 @@ def prove(session: Session, seq: int, output: Path | None) -> int:
 @ledger.command()
 @click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--tiles", is_flag=True, help="As tiles, for tools that read tiled logs.")
+@click.option(
+    "--minimum-index",
+    default=0,
+    type=click.IntRange(0),
+    help="Leave out entries below; only with --tiles, and only what the server has confirmed.",
+)
 @shared_options
 @pass_session
-def export(session: Session, directory: Path, tiles: bool) -> int:
+def export(session: Session, directory: Path, tiles: bool, minimum_index: int) -> int:
     """Write the ledger as plain files that anybody's tools can verify."""
     from ledger.log.export import export as write
     from ledger.log.shards import keys_of
@@ -221,9 +227,17 @@ def export(session: Session, directory: Path, tiles: bool) -> int:
     server = list(home.enrolment().vkeys.values()) if home is not None else []
     server += keys_of(ledger_path(session))
     with reader, progress(session, session.say("导出", "exporting")) as advance:
-        cosigned = [receipt.note for receipt in receipts_of(home)]
+        receipts = receipts_of(home)
+        confirmed = max((receipt.size for receipt in receipts), default=0)
+        if minimum_index and (not tiles or minimum_index > confirmed):
+            raise UsageInvalid(
+                f"entries below {minimum_index} are left out only of tiles, and only if the server"
+                f" has confirmed them; it has {confirmed}",
+                next_step="redcard sync push, or leave out --minimum-index",
+            )
+        cosigned = [receipt.note for receipt in receipts]
         if tiles:
-            size = export_tiles(reader, directory, server, advance)
+            size = export_tiles(reader, directory, server, advance, minimum_index)
         else:
             size = write(reader, directory, cosigned, server, advance)
     text = session.say(

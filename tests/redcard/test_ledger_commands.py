@@ -245,3 +245,10 @@ def test_a_folder_that_is_no_ledger_is_something_missing(typed: Typed, tmp_path:
     assert typed("verify", tmp_path / "empty")[0] == 3
     (tmp_path / "file").write_text("no database")
     assert typed("verify", tmp_path / "file")[0] == 4
+
+
+def test_only_confirmed_entries_are_left_out_of_tiles(typed: Typed, tmp_path: Path) -> None:
+    for words in (("--minimum-index", "3"), ("--tiles", "--minimum-index", "7")):
+        assert typed("export", tmp_path / "out", *words)[0] == 2
+    assert typed("export", tmp_path / "out", "--tiles", "--minimum-index", "6")[0] == 0
+    assert typed("verify", tmp_path / "out")[1]["faults"] == []

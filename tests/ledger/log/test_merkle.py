@@ -89,6 +89,18 @@ def test_roots_agree_with_pymerkle() -> None:
         assert other.get_root() == root_of(number, NODES)
 
 
+@pytest.mark.parametrize("size", [1, 2, 7, 8, 33, 64])
+def test_inclusion_agrees_with_pymerkle(size: int) -> None:
+    other = pymerkle.InmemoryTree(algorithm="sha256")
+    for number in range(size):
+        other.append_entry(b"entry %d" % number)
+    for index in range(size):
+        proof = other.prove_inclusion(index + 1, size)
+        assert proof.path[1:] == inclusion_proof(index, size, NODES)
+        verify_inclusion(index, size, proof.path[0], proof.path[1:], other.get_state())
+        pymerkle.verify_inclusion(NODES(0, index), root_of(size, NODES), proof)
+
+
 @given(SIZES, st.data())
 def test_inclusion(size: int, data: st.DataObject) -> None:
     index = data.draw(st.integers(0, size - 1))

@@ -176,3 +176,72 @@ def test_a_folder_that_is_in_use_is_left_alone(tiles: Path) -> None:
     ledger = tiles.parent / "ledger.db"
     with LogReader.open(ledger) as reader, pytest.raises(LogFault, match="not empty"):
         export_tiles(reader, tiles)
+
+
+@pytest.fixture(scope="module")
+def pruned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Tiles of a log of three full tiles and a part, pruned below 600."""
+    place = tmp_path_factory.mktemp("pruned") / "tiles"
+    with create() as store:
+        for start in (0, 400):
+            store.append([tap(start + number) for number in range(400)])
+        assert export_tiles(store, place, (), None, 600) == 802
+    return place
+
+
+def copy_of(pruned: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(pruned, tmp_path / "copy")
+
+
+def test_a_pruned_log_keeps_its_roots_and_what_is_above(pruned: Path, tmp_path: Path) -> None:
+    names = {str(one.relative_to(pruned)) for one in pruned.rglob("*") if one.is_file()}
+    assert names == {
+        "checkpoint",
+        "vkeys",
+        "minimum_index",
+        "tile/0/002",
+        "tile/0/003.p/34",
+        "tile/1/000.p/3",
+        "tile/entries/002",
+        "tile/entries/003.p/34",
+    }
+    report = verify_folder(pruned)
+    assert (report.faults, report.size) == ([], 802)
+    with create() as store:
+        for start in (0, 400):
+            store.append([tap(start + number) for number in range(400)])
+        with pytest.raises(LogFault, match="no minimum index"):
+            export_tiles(store, tmp_path / "out", (), None, 803)
+
+
+def test_a_pruned_log_may_keep_more_than_it_must(pruned: Path, tmp_path: Path) -> None:
+    place = copy_of(pruned, tmp_path)
+    with create() as store:
+        for start in (0, 400):
+            store.append([tap(start + number) for number in range(400)])
+        export_tiles(store, tmp_path / "whole")
+    shutil.copy(tmp_path / "whole/tile/entries/001", place / "tile/entries/001")
+    shutil.copy(tmp_path / "whole/tile/0/001", place / "tile/0/001")
+    assert verify_folder(place).ok
+    (place / "tile/0/001").write_bytes(bytes(8192))
+    assert "leaf" in {fault.kind for fault in verify_folder(place).faults}
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "kind"),
+    [
+        ("minimum_index", b"900\n", "file"),
+        ("minimum_index", b"-1\n", "file"),
+        ("minimum_index", b"0600\n", "file"),
+        ("minimum_index", b"300\n", "file"),
+        ("tile/1/000.p/3", bytes(96), "root"),
+        ("tile/1/000.p/3", bytes(64), "tile"),
+        ("tile/entries/002", b"", "missing"),
+    ],
+)
+def test_damage_to_a_pruned_log_is_found(
+    pruned: Path, tmp_path: Path, name: str, data: bytes, kind: str
+) -> None:
+    place = copy_of(pruned, tmp_path)
+    (place / name).write_bytes(data)
+    assert kind in {fault.kind for fault in verify_folder(place).faults}
