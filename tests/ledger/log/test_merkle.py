@@ -97,7 +97,7 @@ def test_inclusion_agrees_with_pymerkle(size: int) -> None:
     for index in range(size):
         proof = other.prove_inclusion(index + 1, size)
         assert proof.path[1:] == inclusion_proof(index, size, NODES)
-        verify_inclusion(index, size, proof.path[0], proof.path[1:], other.get_state())
+        verify_inclusion(index, size, proof.path[0], proof.path[1:], other.get_root())
         pymerkle.verify_inclusion(NODES(0, index), root_of(size, NODES), proof)
 
 
