@@ -82,7 +82,7 @@ async def _draw_set_up(visit: Visit, target: str, fault: str) -> Response:
         status=403 if fault else 200,
         next=target,
         fault=fault,
-        code=_qr(uri),
+        code=qr(uri),
         secret=" ".join(secret[at : at + 4] for at in range(0, len(secret), 4)),
     )
 
@@ -162,7 +162,8 @@ def _stands_at(visit: Visit, *steps: Step) -> bool:
     return visit.session is not None and visit.session.step in steps
 
 
-def _qr(text: str) -> Markup:
+def qr(text: str) -> Markup:
+    """A text as a picture for a scanner (ISO/IEC 18004)."""
     import segno
 
     made = segno.make(text, error="m", micro=False)

@@ -10,6 +10,7 @@ from server.core import ServerCore
 from server.pages import (
     cases,
     door,
+    enrolling,
     hotline,
     offers,
     overview,
@@ -29,6 +30,7 @@ def mount_pages(app: FastAPI, core: ServerCore) -> None:
     office = Office(app, core)
     for place in (
         door,
+        enrolling,
         overview,
         offers,
         stock,

@@ -196,3 +196,21 @@ def test_a_role_without_the_right_is_told_so(chromium: Browser, site: OfficeSite
     window.complaints.clear()
     sound(window)
     window.close()
+
+
+def test_machines_get_sheets_to_print(chromium: Browser, site: OfficeSite, album: Album) -> None:
+    window = visit(chromium, site)
+    page = window.page
+    page.goto(f"{site.url}/terminals/enrol?lang=zh")
+    sound(window)
+    page.fill("#rows", "desheng-3,S0201,德胜三号机,counter,\ndesheng-4,S9999,无此点位,counter,")
+    page.click("text=生成激活单")
+    assert page.locator(".sheet").count() == 1
+    assert "第 " in page.inner_text(".lines")
+    code = page.inner_text(".big-code")
+    assert len(code) >= 10
+    sound(window)
+    album.take(page, "office-activation-zh-1280")
+    page.goto(f"{site.url}/terminals?lang=zh")
+    assert code not in page.content()
+    window.close()
