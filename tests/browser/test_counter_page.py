@@ -14,14 +14,14 @@ from tests.terminal.web.stand_in import COUNTER, StandIn, monotonic_ms
 
 pytestmark = pytest.mark.browser
 
-SIZES = {"15 inch": (1280, 800), "21 inch": (1920, 1080)}
+SIZES = {"15 inch": (1280, 800), "21 inch": (1920, 1080), "10 inch portrait": (800, 1280)}
 TEXT_PX_MIN = 18
 KEY_PX_MIN = 15
 TARGET_PX_MIN = 44
 
 
 def scale(size: tuple[int, int]) -> float:
-    return min(size[0] / 1280, size[1] / 800)
+    return min(max(size) / 1280, min(size) / 800)
 
 
 def nothing(page: Page, terminal: StandIn) -> None:
