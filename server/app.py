@@ -18,6 +18,7 @@ from typing import Any, Final
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -145,6 +146,11 @@ def _answer_problems(app: FastAPI) -> None:
         detail = "the server met a fault; what was receipted is kept, send the request again"
         return _problem(Problem(500, "fault", detail))
 
+    async def gone(_request: Request, _error: Exception) -> Response:
+        # Nobody hears this; it is no fault of ours and nothing was taken.
+        return _problem(Problem(400, "malformed", "the request was cut off; nothing was taken"))
+
+    app.add_exception_handler(ClientDisconnect, gone)
     for kind in (ServerError, SyncError, LedgerError, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, declared)
     app.add_exception_handler(Exception, unexpected)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Self
 
 from redcard.bench.ingest.load import Post
@@ -18,6 +19,8 @@ class Connection:
         """Use ``open``."""
         self._reader = reader
         self._writer = writer
+        #: What the last answer asked to wait, in seconds.
+        self.retry_after_s = 0
 
     @classmethod
     async def open(cls, port: int) -> Self:
@@ -42,17 +45,20 @@ class Connection:
     async def _exchange(self, request: bytes) -> tuple[int, bytes]:
         self._writer.write(request)
         head = await self._reader.readuntil(b"\r\n\r\n")
-        length = 0
-        for line in head.split(b"\r\n"):
-            if line.lower().startswith(b"content-length:"):
+        length = self.retry_after_s = 0
+        for line in head.lower().split(b"\r\n"):
+            if line.startswith(b"content-length:"):
                 length = int(line[15:])
+            elif line.startswith(b"retry-after:"):
+                self.retry_after_s = int(line[12:])
         body = await self._reader.readexactly(length) if length else b""
         return int(head[9:12]), body
 
     async def close(self) -> None:
         """Closes it."""
         self._writer.close()
-        await self._writer.wait_closed()
+        with suppress(OSError):  # the other end has closed it already
+            await self._writer.wait_closed()
 
 
 async def send(port: int, posts: Sequence[Post], connections: int) -> float:
@@ -83,10 +89,11 @@ async def send(port: int, posts: Sequence[Post], connections: int) -> float:
                 raise AssertionError(f"the server answered {status}: {body[:200]!r}")
 
     began = time.perf_counter()
-    await asyncio.gather(
-        *(drive(one, lane) for one, lane in zip(opened, lanes, strict=True) if lane)
-    )
-    took_s = time.perf_counter() - began
-    for one in opened:
-        await one.close()
-    return took_s
+    try:
+        await asyncio.gather(
+            *(drive(one, lane) for one, lane in zip(opened, lanes, strict=True) if lane)
+        )
+        return time.perf_counter() - began
+    finally:
+        for one in opened:
+            await one.close()

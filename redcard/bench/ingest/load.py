@@ -14,14 +14,14 @@ from ledger.log.merkle import Frontier, leaf_hash
 from ledger.log.note import KeySigner, vkey
 from redcard.bench.ledgers import tap
 from server.database import Database
-from server.schema import ledgers
+from server.schema import ledgers, terminals
 from sync.admission import LedgerState
 from sync.protocol import Batch, encode_batch
 
 START_MS: Final = 1_401_415_200_000
 #: Entries that a fleet may record: no two fleets have a tap in common.
 ENTRIES_MAX: Final = 2_000_000
-_TERMINALS_MAX: Final = 64
+_TERMINALS_MAX: Final = 1 << 16
 _LETTERS: Final = "abcdefghijklmnopqrstuvwxyz234567"
 
 
@@ -39,7 +39,7 @@ class Fleet:
     """Terminals with keys of their own, enrolled in a server's database."""
 
     def __init__(self, domain: str, number: int, count: int) -> None:
-        """Makes keys and names of at most 64 terminals; ``number`` tells fleets apart."""
+        """Makes keys and names of at most 65,536 terminals; ``number`` tells fleets apart."""
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
         self._signers: dict[str, KeySigner] = {}
@@ -84,7 +84,11 @@ class Fleet:
 
     async def enrol(self, database: Database) -> None:
         """Writes them into the database as if each had been enrolled."""
+        station = {"name": "", "venues": "M01", "profile": "counter", "created_ms": START_MS}
         async with database.writing() as connection:
+            await connection.execute(
+                insert(terminals), [{"terminal": ledger, **station} for ledger in self.ledgers]
+            )
             await connection.execute(insert(ledgers), self.rows())
 
     def sign(self, ledger: str, message: bytes) -> bytes:

@@ -36,11 +36,12 @@ async def hold_rate(port: int, fleet: Fleet, people: Sequence[Post]) -> float:
                 raise AssertionError(f"the server answered {status}: {answer[:300]!r}")
 
     began = time.perf_counter()
-    await asyncio.gather(*map(drive, lanes))
-    took_s = time.perf_counter() - began
-    for connection in opened.values():
-        await connection.close()
-    return len(people) / took_s
+    try:
+        await asyncio.gather(*map(drive, lanes))
+        return len(people) / (time.perf_counter() - began)
+    finally:
+        for connection in opened.values():
+            await connection.close()
 
 
 def _question(fleet: Fleet, ledger: str, tap: dict[str, Any]) -> tuple[bytes, str]:

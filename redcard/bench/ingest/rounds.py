@@ -7,6 +7,7 @@ import io
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -56,7 +57,10 @@ FULL: Final = Scale(batches=10, stored=20_000_000, grown=1_000_000, cards=3_555_
 
 
 def bench_ingest(
-    directory: Path, scale: Scale = SMALL, progress: Callable[[int, int], None] | None = None
+    directory: Path,
+    scale: Scale = SMALL,
+    progress: Callable[[int, int], None] | None = None,
+    only: Sequence[str] = (),
 ) -> list[Figure]:
     """All figures of the server, against a PostgreSQL that is started for it.
 
@@ -64,18 +68,20 @@ def bench_ingest(
         directory: a folder on the disk to use; what is made there is removed again.
         scale: how much is done.
         progress: called with steps done and steps in all.
+        only: names of the parts to run; empty runs all.
 
     Raises:
         DatabaseFault: there is no PostgreSQL here.
     """
-    parts: list[Callable[[Lab, Scale], list[Figure]]] = [
-        _large,
-        _small,
-        _online,
-        _stored,
-        _memory,
-        lambda _lab, size: status_figures(directory, size.cards),
-    ]
+    everything: dict[str, Callable[[Lab, Scale], list[Figure]]] = {
+        "large": _large,
+        "small": _small,
+        "online": _online,
+        "stored": _stored,
+        "memory": _memory,
+        "status": lambda _lab, size: status_figures(directory, size.cards),
+    }
+    parts = [part for name, part in everything.items() if not only or name in only]
     found: list[Figure] = []
     with lab(directory) as bench:
         for number, part in enumerate(parts):
@@ -116,7 +122,9 @@ def _large(bench: Lab, scale: Scale) -> list[Figure]:
     """Batches of 500, two workers, beside raw COPY and beside one signature an entry."""
     url = bench.database()
     fleets = Fleets(bench, url)
-    ours, copies, signed, judged = [], [], [], []
+    ours: list[float] = []
+    copies: list[float] = []
+    signed: list[float] = []
     sent: list[Post] = []
     with (
         workers(bench.home, "server", url, WORKERS) as plain,
@@ -127,7 +135,7 @@ def _large(bench: Lab, scale: Scale) -> list[Figure]:
             few = _posts(fleets.next(WORKERS * 2), 1, LARGE)
             rates = (
                 _rate(plain.port, posts, CONNECTIONS_LARGE),
-                bench.at(url, lambda core, rows=posts: _raw_copy(core, rows)),
+                bench.at(url, partial(_raw_copy, posts)),
                 _rate(costly.port, few, CONNECTIONS_LARGE),
             )
             if number:  # the first warms everything up
@@ -135,7 +143,7 @@ def _large(bench: Lab, scale: Scale) -> list[Figure]:
                     into.append(rate)
             sent = posts
     bench.know(url, sent)
-    judged.append(bench.at(url, _judge_rate))
+    judged = [bench.at(url, _judge_rate)]
     return [
         figure("ingest_copy", "entries/s", ours, copies, 0.35, aim="at least"),
         figure("ingest_per_entry_signature", "entries/s", ours, signed, 10.0, aim="at least"),
@@ -143,7 +151,7 @@ def _large(bench: Lab, scale: Scale) -> list[Figure]:
     ]
 
 
-async def _raw_copy(core: ServerCore, posts: Sequence[Post]) -> float:
+async def _raw_copy(posts: Sequence[Post], core: ServerCore) -> float:
     """The same rows by COPY, prepared beforehand, in one transaction into a table of their own."""
     rows = [
         (at, seq, entry)
@@ -176,7 +184,8 @@ def _small(bench: Lab, scale: Scale) -> list[Figure]:
     """Batches of one entry with group commit, beside the same endpoint without a database."""
     url = bench.database()
     fleets = Fleets(bench, url)
-    ours, bare = [], []
+    ours: list[float] = []
+    bare: list[float] = []
     count = 25 * scale.batches
     with (
         workers(bench.home, "server", url) as plain,
@@ -203,7 +212,8 @@ def _online(bench: Lab, scale: Scale) -> list[Figure]:
     """Decisions at the server with 8 clients, beside pretix's redeem call as noted."""
     url = bench.database()
     fleets = Fleets(bench, url)
-    rates, costs = [], []
+    rates: list[float] = []
+    costs: list[float] = []
     with workers(bench.home, "server", url, WORKERS) as running:
         for number in range(ROUNDS + 1):
             fleet = fleets.next(8)
@@ -225,7 +235,7 @@ def _stored(bench: Lab, scale: Scale) -> list[Figure]:
     """What an entry costs when many are stored, beside when few are."""
     small, large = bench.database(), bench.database()
     for url, held in ((small, 20_000), (large, scale.stored)):
-        bench.at(url, lambda core, count=held: _fill(core, count))
+        bench.at(url, partial(_fill, held))
     fleets = {url: Fleets(bench, url) for url in (small, large)}
     with (
         workers(bench.home, "server", small) as few,
@@ -241,7 +251,7 @@ def _stored(bench: Lab, scale: Scale) -> list[Figure]:
     return [figure("cost_when_full", "us/entry", costs[1], costs[0], 1.3)]
 
 
-async def _fill(core: ServerCore, count: int) -> None:
+async def _fill(count: int, core: ServerCore) -> None:
     """Puts entries straight into the table, spread over some ledgers as if they had come."""
     fleet = Fleet(DOMAIN, 0, 1)
     body = next(fleet.batches(fleet.ledgers[0], 1, 1)).entries[0]
@@ -264,7 +274,8 @@ def _memory(bench: Lab, scale: Scale) -> list[Figure]:
     with workers(bench.home, "server", url) as running:
         fleet = fleets.next()
         per_round = LARGE * TERMINALS
-        _rate(running.port, _posts(fleet, 2, LARGE), CONNECTIONS_LARGE)
+        warming = max(scale.grown // per_round // 3, 1)
+        _rate(running.port, _posts(fleet, warming, LARGE), CONNECTIONS_LARGE)
         before = running.resident_bytes()
         total = 0
         while total < scale.grown:

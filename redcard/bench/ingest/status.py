@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -33,9 +33,12 @@ def status_figures(directory: Path, cards: int) -> list[Figure]:
         paths = [Path(folder) / name for name in ("all-active", "blocked", "next-day")]
         drawn = random.Random(1)  # noqa: S311 - the same draw on every run
         changed = frozenset(drawn.sample(range(cards), CHANGES))
-        for path, blocked in zip(
-            paths, (_none, _hundredth, lambda at: _hundredth(at) or at in changed), strict=True
-        ):
+
+        def next_day(at: int) -> bool:
+            return _hundredth(at) or at in changed
+
+        days: tuple[Callable[[int], bool], ...] = (_none, _hundredth, next_day)
+        for path, blocked in zip(paths, days, strict=True):
             records = (
                 (card, RosterEntry("blocked" if blocked(at) else "active", f"{at + 1:016x}"))
                 for at, card in enumerate(_cards(cards))
