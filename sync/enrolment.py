@@ -11,7 +11,7 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -247,3 +247,20 @@ def _mapping(fields: Mapping[str, object], name: str) -> dict[str, str]:
     if not isinstance(value, dict):
         raise Malformed(f"{name}: an object of texts")
     return {_unicode(key, name): _unicode(item, name) for key, item in value.items()}
+
+
+#: First word of the text that a printed activation sheet carries for a scanner.
+SETUP_HEAD: Final = "redcard-setup/v1"
+
+
+def setup_text(server: str, venue: str, profile: str, offers: Sequence[str], code: str) -> str:
+    """What a new machine is told once, as the QR of its activation sheet has it.
+
+    Args:
+        server: address of the central server.
+        venue: where the machine will stand.
+        profile: ``counter`` or ``kiosk``.
+        offers: of a kiosk; none for a counter.
+        code: one-time activation code.
+    """
+    return f"{SETUP_HEAD} {server} {venue} {profile} {','.join(offers) or '-'} {code}"

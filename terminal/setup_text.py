@@ -10,10 +10,10 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from sync.enrolment import SETUP_HEAD, setup_text
 from terminal.configuration import TILES_MAX
 from terminal.errors import ConfigInvalid
 
-HEAD: Final = "redcard-setup/v1"
 TEXT_CHARACTERS_MAX: Final = 600
 _SERVER: Final = re.compile(r"https?://[A-Za-z0-9.:\[\]_-]+(?:/[A-Za-z0-9._/-]*)?\Z")
 _WORD: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
@@ -44,8 +44,7 @@ class SetupText:
 
     def text(self) -> str:
         """The text of the QR."""
-        offers = ",".join(self.offers) or "-"
-        return f"{HEAD} {self.server} {self.venue} {self.profile} {offers} {self.code}"
+        return setup_text(self.server, self.venue, self.profile, self.offers, self.code)
 
     def configuration(self, name: str = "kiosk") -> str:
         """The ``terminal.toml`` of this machine."""
@@ -77,7 +76,7 @@ def read_setup(text: str) -> SetupText:
     words = text.strip().split()
     if len(text) <= TEXT_CHARACTERS_MAX and len(words) == 1 and _CODE.match(words[0]):
         return SetupText("", "", "", (), words[0])
-    if len(text) > TEXT_CHARACTERS_MAX or len(words) != 6 or words[0] != HEAD:
+    if len(text) > TEXT_CHARACTERS_MAX or len(words) != 6 or words[0] != SETUP_HEAD:
         raise ConfigInvalid("is neither a setup code nor the text of a setup QR", field="code")
     server, venue, profile, listed, code = words[1:]
     offers = () if listed == "-" else tuple(listed.split(","))

@@ -9,11 +9,13 @@ from markupsafe import Markup
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from ledger.rules.offer import Profile
 from server.enrolling import Sheet
 from server.enrolment import Activation
 from server.pages.door import qr
 from server.pages.office import Office, Visit
 from server.roles import Right
+from sync.enrolment import setup_text
 
 HEADING: Final = "terminal,venue,name,profile,offers"
 
@@ -57,12 +59,20 @@ async def _many(visit: Visit) -> Response:
 def _sheets(
     visit: Visit, sheets: tuple[Sheet, ...], faults: tuple[tuple[int, str], ...]
 ) -> Response:
+    server = str(visit.request.base_url).rstrip("/")
     return visit.draw(
         "activation_sheets.html",
-        printed=[Printed(sheet, qr(sheet.code)) for sheet in sheets],
+        printed=[Printed(sheet, qr(_scanned(sheet, server))) for sheet in sheets],
         faults=faults,
-        server=str(visit.request.base_url).rstrip("/"),
+        server=server,
     )
+
+
+def _scanned(sheet: Sheet, server: str) -> str:
+    """What the machine's scanner reads: all that it needs, or the code where the rest is set."""
+    if sheet.profile == Profile.KIOSK and not sheet.offers:
+        return sheet.code
+    return setup_text(server, sheet.venue, sheet.profile, sheet.offers, sheet.code)
 
 
 async def _approve(visit: Visit) -> Response:

@@ -2,9 +2,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sync.enrolment import SETUP_HEAD as HEAD
 from terminal.configuration import parse
 from terminal.errors import ConfigInvalid
-from terminal.setup_text import HEAD, SetupText, read_setup
+from terminal.setup_text import SetupText, read_setup
 
 CODE = "ABCDE-FGHJK-MNPQR-STVWX"
 SETUP = SetupText("https://federation.example", "M01", "kiosk", ("BJ-T-005",), CODE)

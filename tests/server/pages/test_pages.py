@@ -9,8 +9,9 @@ import pytest
 from screens.language import Language, wording
 from server.case_desk import DECISIONS, MATTERS
 from server.disputes import DISPUTE_REASONS
+from server.enrolling import Sheet
 from server.identity_map import PURPOSES
-from server.pages import words
+from server.pages import enrolling, words
 from server.pages.navigation import PLACES, first_page, menu_of
 from server.pages.places import DISTRICTS, MAP, code_of, name_of
 from server.roles import RIGHTS, Actor, Right, Role
@@ -139,3 +140,22 @@ def test_sixteen_equal_tiles() -> None:
     assert code_of("东城区") == code_of("110101") == "110101"
     assert name_of("110229", "zh") == "延庆县"
     assert name_of("elsewhere", "en") == "elsewhere"
+
+
+def test_a_sheet_holds_what_a_new_machine_reads(home: Path) -> None:
+    async def run(desk: Desk) -> None:
+        await desk.sit_down("wang")
+        await desk.get("/terminals/enrol")
+        rows = "kiosk-9,M01,Kiosk,kiosk,museum\nbad name,M01,,,"
+        page = await desk.post("/terminals/enrol", rows=rows)
+        assert page.text.count('class="panel sheet"') == 1
+        assert "第 3 行" in page.text
+        assert (
+            enrolling._scanned(
+                Sheet("kiosk-9", "Kiosk", "M01", "", "kiosk", ("museum",), "A" * 20, 0, False),
+                "https://office.example",
+            )
+            == f"redcard-setup/v1 https://office.example M01 kiosk museum {'A' * 20}"
+        )
+
+    at_a_desk(run, home)
