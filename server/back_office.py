@@ -34,6 +34,7 @@ from server.known import pieces
 from server.member_feed import MemberFeed
 from server.offer_life import OfferLife
 from server.offers import OfferBook, Published
+from server.office_voids import OfficeVoids
 from server.own_ledger import ACTS_MAX, OwnLedger, act_of
 from server.people import People
 from server.publish import Repository
@@ -71,6 +72,7 @@ class BackOffice:
         self.door = Door(desk)
         self.identities = IdentityMap(desk)
         self.case_desk = CaseDesk(desk)
+        self.voids = OfficeVoids(desk)
         self.enrolments = Enrolments(desk)
         self.member_feed = MemberFeed(desk, self.import_members)
         #: Rows of an import under way that are done, of how many; both 0 while there is none.

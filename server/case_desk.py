@@ -21,6 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from server.casebook import CLOSED, DECIDE, OPEN, REOPEN, decisions
 from server.desk import Desk
 from server.errors import ImportRefused
+from server.forks import forks
 from server.known import pieces
 from server.offers import Published
 from server.roles import Actor, Right
@@ -250,7 +251,8 @@ async def _read(
     if state:
         judged = judged.where(cases.c.state == state)
     rows = (await connection.execute(judged)).all()
-    others = (await connection.execute(told)).all()
+    others: list[Any] = list((await connection.execute(told)).all())
+    others += await forks(connection, key, reason)
     acts = await _acts_of(connection, [row.key for row in (*rows, *others)])
     ended = await decisions(connection, [row.key for row in others])
     places = await _venues_of(connection, rows)

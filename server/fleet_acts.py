@@ -88,6 +88,13 @@ async def _replace(core: ServerCore, arguments: Arguments) -> Any:
     return await core.enrolments.replace(_ME, arguments["terminal"], reason=arguments["reason"])
 
 
+async def _void(core: ServerCore, arguments: Arguments) -> Any:
+    await core.judge()
+    done = await core.voids.void(_ME, arguments["position"], arguments["reason"])
+    await core.judge()
+    return {"position": arguments["position"], "code": done.code.value, "nonce": done.nonce}
+
+
 FLEET_ACTS: Final[Mapping[str, OfficeAct]] = {
     "fleet": _fleet,
     "configure": _configure,
@@ -101,4 +108,5 @@ FLEET_ACTS: Final[Mapping[str, OfficeAct]] = {
     "waiting": _waiting,
     "approve": _approve,
     "replace": _replace,
+    "void": _void,
 }

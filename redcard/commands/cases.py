@@ -87,6 +87,31 @@ def reopen(session: Session, key: str, remark: str) -> int:
     return EXIT_DONE
 
 
+@click.command("void")
+@click.argument("entry", metavar="LEDGER/SEQ")
+@click.option(
+    "--reason",
+    type=click.Choice(["mistake", "not_given", "wrong_offer", "fraud", "other"]),
+    required=True,
+)
+@shared_options
+@pass_session
+def office_void(session: Session, entry: str, reason: str) -> int:
+    """Take back one redemption that its terminal no longer can; never after its settlement."""
+    from redcard.console import EXIT_NO
+
+    answer = ask_server(session, "void", position=entry, reason=reason)
+    done = answer["code"] == "A00"
+    words = {
+        "A00": session.say("已冲正", "voided"),
+        "V03": session.say("已经冲正过", "voided already; nothing was written"),
+        "V04": session.say("没有这笔核销", "no such redemption; nothing was written"),
+        "V05": session.say("已结算，不能冲正", "settled; nothing was written"),
+    }
+    emit(session, answer, words.get(answer["code"], answer["code"]))
+    return EXIT_DONE if done else EXIT_NO
+
+
 def _tell(session: Session, answer: dict[str, Any]) -> None:
     lines = [f"{answer['key']}: {answer['state']} {answer['decision']}".rstrip()]
     if answer["explained"]:

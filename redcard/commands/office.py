@@ -6,7 +6,7 @@ from typing import Final
 
 import click
 
-from redcard.commands.cases import case
+from redcard.commands.cases import case, office_void
 from redcard.commands.enrolling import approve, enrol_many, replace, waiting
 from redcard.commands.fleet import configure, fleet
 from redcard.commands.hotline import hotline
@@ -21,6 +21,7 @@ OFFICE: Final[tuple[click.Command, ...]] = (
     erase,
     settle,
     case,
+    office_void,
     draft,
     end_offer,
     split,

@@ -96,7 +96,7 @@ def write_list(path: Path, count: int, *, blocked: int) -> None:
         out.write(HEAD)
         for number in range(count):
             card = base64.b32encode(chance.randbytes(16)).decode().lower().rstrip("=")
-            member = f"{chance.getrandbits(64) | 1:016x}"
+            member = f"{chance.getrandbits(64) | 0xA:016x}"
             district = chance.randrange(16)
             status = "blocked" if number < blocked else "active"
             out.write(
@@ -111,7 +111,9 @@ def _check_roster(core: ServerCore, count: int, *, blocked: int, report: Report)
     assert data is not None
     path.write_bytes(data)
     with Roster.open(path) as roster:
-        report.need(roster.layout.count == count, f"the roster has {roster.layout.count} cards of {count}")
+        report.need(
+            roster.layout.count == count, f"the roster has {roster.layout.count} cards of {count}"
+        )
         chance = random.Random(count)
         found = 0
         for _ in range(blocked):

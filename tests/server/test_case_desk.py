@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from ledger.codes import Code
 from server.case_desk import open_matter
 from server.core import ServerCore
 from server.errors import ImportRefused, NotAllowed
@@ -103,3 +104,51 @@ def test_a_matter_is_a_case_too(home: Path, database_url: str) -> None:
         assert closed.decision == "refer"
 
     play(run, home, database_url)
+
+
+def test_the_office_voids_what_the_counter_cannot(home: Path, database_url: str) -> None:
+    async def run(core: ServerCore, time: Time) -> None:
+        terminal = await enrol(core, "kiosk", time)
+        for n in range(2):
+            terminal.redeem(n, f"n{n}")
+        await push(core, terminal)
+        await core.judge()
+        with pytest.raises(NotAllowed):
+            await core.voids.void(
+                Actor("d", Role.DISTRICT, "西城区"), f"{terminal.ledger}/0", "mistake"
+            )
+        with pytest.raises(ImportRefused):
+            await core.voids.void(CONSOLE_ACTOR, f"{terminal.ledger}/0", "bored")
+        east = Actor("d", Role.DISTRICT, "东城区")
+        done = await core.voids.void(east, f"{terminal.ledger}/0", "mistake")
+        assert done.code is Code.A00
+        await core.judge()
+        again = await core.voids.void(east, f"{terminal.ledger}/0", "mistake")
+        assert (again.code, again.nonce) == (Code.V03, "")
+        assert (await core.voids.void(east, f"{terminal.ledger}/9", "mistake")).code is Code.V04
+        time.pass_(3 * DAY_MS)
+        (may,) = await core.settlement.state_month(CONSOLE_ACTOR, "2014-05")
+        assert may.units == 1
+        await core.settlement.settle(CONSOLE_ACTOR, may.id)
+        late = await core.voids.void(CONSOLE_ACTOR, f"{terminal.ledger}/1", "fraud")
+        assert late.code is Code.V05, "what is paid stays paid"
+        assert (await core.month_report("2014-05")).total.person_times == 1
+
+    play(run, home, database_url)
+
+
+def test_a_fork_is_a_case(home: Path) -> None:
+    async def run(core: ServerCore, time: Time) -> None:
+        terminal = await enrol(core, "kiosk", time)
+        clone = Terminal(terminal.keys, terminal.enrolled, time)
+        terminal.redeem(1, "a")
+        clone.redeem(2, "b")
+        await push(core, terminal)
+        assert (await push(core, clone)).status == 422
+        (case,) = await core.case_desk.all(CONSOLE_ACTOR)
+        assert (case.kind, case.reason, case.terminal) == ("fork", "fork", "kiosk")
+        await core.case_desk.decide(CONSOLE_ACTOR, case.key, "refer", "换机")
+        assert await core.case_desk.all(CONSOLE_ACTOR) == []
+        assert (await core.case_desk.one(CONSOLE_ACTOR, case.key)).decision == "refer"
+
+    play(run, home)

@@ -90,6 +90,14 @@ def test_a_file_is_refused_whole_with_its_line(home: Path, data: str, where: str
     play(run, home)
 
 
+def test_a_reference_with_a_letter_is_no_card_number() -> None:
+    reference = "622222220007abcd"  # its first twelve digits pass the check of card numbers
+    assert looks_like_number(reference)
+    assert len(read_rows(f"{HEAD}{card(1)},{reference},active,,,,\n").rows) == 1
+    with pytest.raises(ImportRefused, match="line 2"):
+        read_rows(f"{HEAD}{card(1)},6222222222222225,active,,,,\n")
+
+
 def test_bytes_that_are_no_text_are_refused_with_their_line(home: Path) -> None:
     async def run(core: ServerCore, time: Time) -> None:
         with pytest.raises(ImportRefused, match="line 2"):
