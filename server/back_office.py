@@ -16,37 +16,21 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from server import card_list, leases, members, offers, reports, reservations, rosters, stock
-from server.case_desk import CaseDesk
 from server.casebook import open_cases
-from server.configuring import Configurations
 from server.database import Database
 from server.desk import Desk
-from server.disputes import Disputes
-from server.drafts import Drafts
-from server.enrolling import Enrolments
-from server.evidence import Evidence
 from server.fleet import fleet
-from server.fleet_desk import FleetDesk
 from server.home import RESERVATIONS, ServerHome
-from server.hotline import Hotline
-from server.identity_map import IdentityMap
 from server.known import pieces
-from server.member_feed import MemberFeed
-from server.offer_life import OfferLife
 from server.offers import OfferBook, Published
-from server.office_voids import OfficeVoids
 from server.own_ledger import ACTS_MAX, OwnLedger, act_of
-from server.people import People
 from server.publish import Repository
 from server.report_lines import Line, whole_line
 from server.roster_rows import Standing, standing
 from server.schema import settings
-from server.settlement import Settlement
-from server.sign_in import Door
+from server.services import Services
 from server.signals.scan import SIGNALS_LOCK, Scan, scan, touched_days
-from server.statements import Statements
 from server.statistics import counted, months_with_events
-from server.stock_desk import StockDesk
 from server.year_report import YearReport, year_report
 from sync.admission import LedgerState
 
@@ -56,7 +40,7 @@ CA_KEYS_TARGET: Final = "ca_keys.json"
 PIV_ROOTS_TARGET: Final = "piv_roots.json"
 
 
-class BackOffice:
+class BackOffice(Services):
     """Offers, venues, members, stock and figures of one server."""
 
     def __init__(self, home: ServerHome, database: Database, now_ms: Callable[[], int]) -> None:
@@ -68,25 +52,9 @@ class BackOffice:
         self.book = OfferBook()
         self.own = OwnLedger(home, database, now_ms)
         desk = Desk(home, database, now_ms, self.book, self.own)
-        self.people = People(desk)
-        self.door = Door(desk)
-        self.identities = IdentityMap(desk)
-        self.case_desk = CaseDesk(desk)
-        self.voids = OfficeVoids(desk)
-        self.enrolments = Enrolments(desk)
-        self.member_feed = MemberFeed(desk, self.import_members)
+        super().__init__(desk, self, self.import_members)
         #: Rows of an import under way that are done, of how many; both 0 while there is none.
         self.importing = (0, 0)
-        self.hotline = Hotline(desk)
-        self.fleet_desk = FleetDesk(desk)
-        self.configurations = Configurations(desk)
-        self.drafts = Drafts(desk, self.offers_changed)
-        self.offer_life = OfferLife(desk, self.publish)
-        self.stock_desk = StockDesk(desk, self.publish)
-        self.settlement = Settlement(desk)
-        self.statements = Statements(desk)
-        self.disputes = Disputes(desk)
-        self.evidence = Evidence(desk)
         self._publishing = asyncio.Lock()
 
     # Offers, venues, members: changed in the database, then published.
