@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import FileResponse
+from sqlalchemy.exc import SQLAlchemyError
 
 from ledger.log.note import Ed25519Verifier
 from server import administration
@@ -19,12 +20,14 @@ from server.carrying import take_file, take_part
 from server.core import ServerCore
 from server.errors import (
     BatchUnreadable,
+    DatabaseFault,
     EnrolmentRefused,
     ImportRefused,
     RequestUnauthentic,
 )
 from server.ingest import Answer, refuse
 from server.key_list import key_list
+from server.operations import METRICS_MEDIA_TYPE
 from server.questions import answer_hold, answer_lease, origin_of_asker
 from sync.asking import QUESTION_BYTES_MAX, QUESTION_MEDIA_TYPE
 from sync.enrolment import ENROL_BYTES_MAX, decode_request, encode_enrolled
@@ -74,8 +77,13 @@ def responses_of(
 
 
 def body_of(media_type: str) -> dict[str, Any]:
-    """A body of one media type, for the OpenAPI document."""
-    return {"requestBody": {"required": True, "content": {media_type: _BINARY}}}
+    """A body of one media type, for the OpenAPI document; plain bytes are taken as well.
+
+    What the bytes must be is in ``docs/protocol.md``; a prober that knows nothing of it can send
+    any.
+    """
+    content = {media_type: _BINARY, "application/octet-stream": _BINARY}
+    return {"requestBody": {"required": True, "content": content}}
 
 
 def core_of(request: Request) -> ServerCore:
@@ -309,6 +317,21 @@ async def get_ready(core: Core) -> dict[str, str]:
     """Answers when the database does."""
     await core.ready()
     return {"status": "ok"}
+
+
+@router.get(
+    "/metrics",
+    summary="Figures for Prometheus, of no person",
+    responses=responses_of(_TEXT, 503),
+    response_class=Response,
+)
+async def get_metrics(request: Request, core: Core) -> Response:
+    """Counts of answers of this process, and how much waits in the database."""
+    try:
+        data = await request.app.state.metrics.render(core)
+    except (SQLAlchemyError, OSError) as error:
+        raise DatabaseFault("the database does not answer") from error
+    return Response(data, media_type=METRICS_MEDIA_TYPE)
 
 
 @router.post("/v1/admin/{act}", include_in_schema=False)

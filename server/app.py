@@ -38,6 +38,7 @@ from server.errors import (
 )
 from server.home import write_private
 from server.ingest import RETRY_AFTER_S
+from server.operations import Metrics
 from server.pages.mounting import mount_pages
 from server.signals.watch import watch_forever
 from sync.errors import SyncError
@@ -87,21 +88,23 @@ def create_app(core: ServerCore, *, token: str = "", judging: bool = True) -> Fa
     app.mount(TUF_PATH.rstrip("/"), StaticFiles(directory=folder, check_dir=False), name="tuf")
     mount_pages(app, core)
     _answer_problems(app)
-    app.add_middleware(ServerTime, now_ms=core.now_ms)
+    app.state.metrics = metrics = Metrics()
+    app.add_middleware(ServerTime, now_ms=core.now_ms, metrics=metrics)
     return app
 
 
 class ServerTime:
-    """Puts the server's time on every answer and writes one line about it, of no person.
+    """Puts the server's time on every answer, counts it and writes one line, of no person.
 
     The line holds method, route, status and duration. Ledger ids and paths of targets are in the
     route's place holders and stay out; query strings and bodies are never looked at.
     """
 
-    def __init__(self, app: ASGIApp, now_ms: Callable[[], int]) -> None:
+    def __init__(self, app: ASGIApp, now_ms: Callable[[], int], metrics: Metrics) -> None:
         """Wraps ``app``."""
         self._app = app
         self._now_ms = now_ms
+        self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one connection."""
@@ -126,11 +129,13 @@ class ServerTime:
             await self._app(scope, receive, timed)
         finally:
             route = getattr(scope.get("route"), "path", "")
+            took_s = time.monotonic() - began
+            self._metrics.answered(scope["method"], route, status, took_s)
             line = {
                 "method": scope["method"],
                 "route": route,
                 "status": status,
-                "ms": round((time.monotonic() - began) * 1000, 1),
+                "ms": round(took_s * 1000, 1),
             }
             _log.info(json.dumps(line))
 

@@ -99,6 +99,11 @@ class Ingest:
         self._inside: Counter[str] = Counter()
         self._heads: dict[str, StoredLog] = {}
 
+    @property
+    def inside(self) -> int:
+        """Requests that are being read and served now."""
+        return self._inside.total()
+
     @contextmanager
     def place(self, ledger: str) -> Iterator[None]:
         """Holds a place while a request is read and served.
