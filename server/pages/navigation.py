@@ -34,6 +34,7 @@ PLACES: Final = (
         Place("/offers", N_("Offers"), Right.OFFERS_VIEW),
         Place("/stock", N_("Stock"), Right.OFFERS_VIEW),
         Place("/hotline", N_("Hotline look-up"), Right.LOOK_UP),
+        Place("/members", N_("Members"), Right.LOOK_UP),
     ),
     (
         Place("/terminals", N_("Terminals"), Right.FLEET_VIEW),

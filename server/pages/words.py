@@ -303,6 +303,7 @@ SAID: Final[dict[str, str]] = {
     "settled": N_("The statement was settled; its entries can no longer be voided."),
     "disputed": N_("The dispute was entered."),
     "decided": N_("The decision was entered."),
+    "erased": N_("Who the member is was erased for good; redemptions stay."),
     "approved": N_("The machine was let in; it goes on when it tries again."),
     "revoked": N_("The terminal was revoked; it wipes its card data when it asks next."),
     "adjusted": N_("The adjustment was entered; it comes with the next statement."),

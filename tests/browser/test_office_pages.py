@@ -62,6 +62,7 @@ def pages_of(site: OfficeSite) -> list[str]:
         *("/settlement", "/settlement?month=2013-01"),
         *(f"/settlement/{number}" for number in statements[:2]),
         *(f"/settlement/entries/{position}" for position in positions),
+        *("/members", "/terminals/enrol"),
         *("/people", "/people/chen", "/people/demo", "/audit", "/audit?act=draft."),
         *("/sign-in/password",),
     ]

@@ -15,9 +15,10 @@ from server.pages.faults import said
 SERVER = Path(__file__).parents[3] / "server"
 #: Services behind the pages; those of terminals and files answer programs.
 SERVICES = (
-    "people sign_in passwords enrolling drafts offer_life stock_desk stock_view case_desk "
-    "settlement statements disputes evidence hotline configuring trying reports statistics year_report "
-    "pages/offers pages/offer_form pages/settlement pages/stock"
+    "people sign_in passwords enrolling identity_map drafts offer_life stock_desk stock_view "
+    "case_desk settlement statements disputes evidence hotline configuring trying reports "
+    "statistics year_report pages/offers pages/offer_form pages/settlement pages/stock "
+    "pages/members"
 ).split()
 REFUSALS = {"ImportRefused", "NotAllowed", "PublicationRefused", "TerminalUnknown", "PersonUnknown"}
 CHINESE = re.compile(r"[\u4e00-\u9fff]")

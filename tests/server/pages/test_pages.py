@@ -14,7 +14,7 @@ from server.identity_map import PURPOSES
 from server.pages import enrolling, words
 from server.pages.navigation import PLACES, first_page, menu_of
 from server.pages.places import DISTRICTS, MAP, code_of, name_of
-from server.roles import RIGHTS, Actor, Right, Role
+from server.roles import CONSOLE_ACTOR, RIGHTS, Actor, Right, Role
 from sync.admission import LedgerState
 from sync.feed import Reason, Verdict
 from tests.server.pages.asking import Desk, at_a_desk
@@ -116,7 +116,7 @@ def test_an_empty_server_says_what_to_do_next(home: Path) -> None:
 def test_the_menu_shows_what_one_may_open() -> None:
     hotline = Actor("sun", Role.HOTLINE)
     shown = [item.path for group in menu_of(hotline, "/hotline") for item in group]
-    assert shown == ["/offers", "/stock", "/hotline"]
+    assert shown == ["/offers", "/stock", "/hotline", "/members"]
     assert [i.path for g in menu_of(hotline, "/hotline/x") for i in g if i.current] == ["/hotline"]
     assert first_page(Actor("m", Role.MERCHANT, "C01")) == "/settlement"
 
@@ -157,5 +157,35 @@ def test_a_sheet_holds_what_a_new_machine_reads(home: Path) -> None:
             )
             == f"redcard-setup/v1 https://office.example M01 kiosk museum {'A' * 20}"
         )
+
+    at_a_desk(run, home)
+
+
+def test_who_a_member_is_needs_a_purpose_and_is_recorded(home: Path) -> None:
+    async def run(desk: Desk) -> None:
+        await desk.sit_down("sun", "hotline")
+        await desk.core.identities.put(
+            CONSOLE_ACTOR, member(1), {"name": "张晓敏", "phone": "13800001234"}
+        )
+        await desk.get(f"/members?member={member(1)}")
+        masked = await desk.post("/members", member=member(1))
+        assert "张*敏" in masked.text
+        assert "张晓敏" not in masked.text
+        refused = await desk.post("/members/full", member=member(1), purpose="curiosity")
+        assert refused.status_code == 400
+        assert "张晓敏" not in refused.text
+        await desk.get("/members")
+        full = await desk.post("/members/full", member=member(1), purpose="complaint")
+        assert "张晓敏" in full.text
+        assert full.headers["cache-control"] == "no-store"
+        assert (await desk.post("/members/erase", member=member(1), sure="1")).status_code == 403
+        acts = [one.act for one in await desk.core.people.records(CONSOLE_ACTOR, person="sun")]
+        assert acts[:2] == ["identity.unmasked", "identity.masked"]
+        await desk.sit_down("wang")
+        await desk.get("/members")
+        gone = await desk.post("/members/erase", member=member(1), sure="1")
+        assert gone.headers["location"] == "/members?said=erased"
+        await desk.get("/members")
+        assert "已于" in (await desk.post("/members", member=member(1))).text
 
     at_a_desk(run, home)
