@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ledger.errors import LogFault
 from screens.language import Language
@@ -19,14 +19,16 @@ from terminal.answers import PositionView
 from terminal.errors import TerminalError
 from terminal.receipts.printer import NO_PRINTER, PrintDesk
 from terminal.surface import TerminalSurface
-from terminal.web import counter
-from terminal.web.clerk import Clerk
 from terminal.web.corner import CloseDayJob, EnterJob
-from terminal.web.counter import CounterScene
-from terminal.web.desk import Desk
-from terminal.web.jobs import AcknowledgeJob, Books, Job
 from terminal.web.kiosk import KioskScene, KioskScreen, TileJob
 from terminal.web.ulid import new_ulid
+
+if TYPE_CHECKING:
+    # A kiosk has sixty megabytes: what only a counter needs is imported where a counter begins.
+    from terminal.web.clerk import Clerk
+    from terminal.web.counter import CounterScene
+    from terminal.web.desk import Desk
+    from terminal.web.jobs import Books, Job
 
 REGIONS: Final[dict[str, tuple[str, ...]]] = {
     "kiosk": ("head", "bands", "field", "foot"),
@@ -93,17 +95,24 @@ class Stage:
         self._surface = surface
         self._monotonic_ms = monotonic_ms
         self._printer = printer
-        self._clerk = Clerk(surface, position, printer)
         self._watchers: set[asyncio.Event] = set()
         self._refreshing = asyncio.Lock()
         self.position = position
         self.view: PositionView = surface.snapshot_view(position)
         self._kiosk: KioskScreen | None = None
         self._desk: Desk | None = None
+        self._clerk: Clerk | None = None
         if self.view.profile == "kiosk":
             self._kiosk = KioskScreen(self.view, monotonic_ms())
         else:
-            self._desk = Desk(self.view, self._books(), lambda: new_ulid(self.view.now_ms))
+            self._open_counter()
+
+    def _open_counter(self) -> None:
+        from terminal.web.clerk import Clerk
+        from terminal.web.desk import Desk
+
+        self._desk = Desk(self.view, self._books(), lambda: new_ulid(self.view.now_ms))
+        self._clerk = Clerk(self._surface, self.position, self._printer)
 
     @property
     def page(self) -> str:
@@ -135,8 +144,7 @@ class Stage:
                 wanted: Job | None = self._desk.observe(
                     self.view, await asyncio.to_thread(self._books)
                 )
-                while wanted is not None:
-                    wanted = await asyncio.to_thread(self._clerk.serve, self._desk, wanted)
+                await self._serve(wanted)
         self.wake()
 
     def draw(self, language: Language) -> Drawn:
@@ -147,6 +155,8 @@ class Stage:
             scene = self._kiosk.scene(language, self._monotonic_ms())
             redraw_ms = scene.redraw_ms
         else:
+            from terminal.web import counter
+
             assert self._desk is not None
             scene = counter.scene(self._desk, language)
         env = environment(scene.language, "terminal.web")
@@ -178,24 +188,31 @@ class Stage:
         """
         await self.refresh()
         if self._kiosk is not None:
-            touched = self._kiosk.press(action, self._monotonic_ms(), value)
-            if touched is not None:
-                await asyncio.to_thread(self._serve_kiosk, self._kiosk, touched)
-                await self.refresh()
-            job: Job | None = None
-            if action == "shown" and value:
-                self._kiosk.painted(value, self._monotonic_ms())
-                job = AcknowledgeJob(value)
-        else:
-            assert self._desk is not None
-            job = self._desk.key(value) if action == "key" else self._desk.press(action, value)
-        self.wake()
-        if job is None:
+            await self._touch(self._kiosk, action, value)
             return
-        following: Job | None = job
-        while following is not None:
-            following = await asyncio.to_thread(self._clerk.serve, self._desk, following)
-        await self.refresh()
+        assert self._desk is not None
+        job = self._desk.key(value) if action == "key" else self._desk.press(action, value)
+        self.wake()
+        if job is not None:
+            await self._serve(job)
+            await self.refresh()
+
+    async def _serve(self, job: Job | None) -> None:
+        """Does a counter's job, and what follows from it."""
+        while job is not None:
+            assert self._clerk is not None
+            job = await asyncio.to_thread(self._clerk.serve, self._desk, job)
+
+    async def _touch(self, kiosk: KioskScreen, action: str, value: str) -> None:
+        touched = kiosk.press(action, self._monotonic_ms(), value)
+        if touched is not None:
+            await asyncio.to_thread(self._serve_kiosk, kiosk, touched)
+        elif action == "shown" and value:
+            kiosk.painted(value, self._monotonic_ms())
+            await asyncio.to_thread(self._surface.acknowledge, self.position, value)
+        self.wake()
+        if touched is not None or action == "shown":
+            await self.refresh()
 
     def _serve_kiosk(self, kiosk: KioskScreen, job: EnterJob | CloseDayJob | TileJob) -> None:
         try:
@@ -212,6 +229,8 @@ class Stage:
             kiosk.corner.closed(None)
 
     def _books(self) -> Books:
+        from terminal.web.jobs import Books
+
         recent = self._surface.recent(self.position, _RECENT_FETCHED)
         printer = self._printer.shown if self._printer is not None else NO_PRINTER
         return Books(self._surface.totals(self.position), tuple(recent), printer)

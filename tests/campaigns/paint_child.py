@@ -1,6 +1,6 @@
 """A kiosk service by itself, for the campaign ``paint``: a whole terminal, taps on demand.
 
-``build FOLDER CARDS`` makes the roster in a process of its own, since the making costs memory
+``build FOLDER CARDS`` makes home and roster in a process of its own, since the making costs memory
 that a kiosk never uses. ``serve FOLDER`` then takes commands on standard input, one a line: ``tap
 N`` takes N taps as fast as they go, ``watch N`` takes N one after the other and prints for each
 when the service said so, ``rss`` prints the resident bytes without the roster's pages.
@@ -8,42 +8,71 @@ when the service said so, ``rss`` prints the resident bytes without the roster's
 
 from __future__ import annotations
 
-import shutil
+import json
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from redcard.bench.terminal import full_terminal
+import redcard.bench.terminal as bench
+from keys.passphrase import Argon2Cost, PassphraseKeyStore
+from ledger.rules.catalogue import load_offers, load_venues
 from screens.serving import LocalServer
+from sync.transport import HttpTransport
+from terminal.clock import ShiftedClock, SystemClock
+from terminal.composition import open_terminal
+from terminal.home import Home
 from terminal.presenting import Presented
 from terminal.roster import open_roster
 from terminal.service import TerminalService
+from terminal.state import Installed
 from terminal.tapdesk import TapDesk
 from terminal.web.app import create_app
 
 TOKEN = "b" * 43
 POSITION = "kiosk"
 PAUSE_S = 0.12
+PASSPHRASE = b"paint"
+CHEAP = Argon2Cost(memory_kib=8 * 1024, iterations=1, lanes=1)
 
 
 def build(folder: str, cards: int) -> None:
-    """Makes the roster of so many cards; the card that taps is among them."""
-    place = Path(folder) / "making"
-    place.mkdir()
-    service, _ = full_terminal(place, cards)
+    """Makes a home with its ledger, its keys and the roster of so many cards."""
+    place = Path(folder)
+    # A key store on disk in place of the bench's own, so that another process can open the home.
+    vars(bench)["MemoryKeyStore"] = lambda: PassphraseKeyStore(
+        place / "keys", PASSPHRASE, cost=CHEAP
+    )
+    service, _ = bench.full_terminal(place, cards)
     service.close()
-    (place / "roster.bin").rename(Path(folder) / "city.bin")
-    shutil.rmtree(place)
+
+
+def opened(place: Path) -> tuple[TerminalService, Callable[[], Presented]]:
+    """The home as a kiosk opens it, and one tap of the card that it knows."""
+    keys = PassphraseKeyStore(place / "keys", PASSPHRASE, cost=CHEAP)
+    base = SystemClock()
+    clock = ShiftedClock(base, bench._NOON_MS - base.wall_ms())
+    service = open_terminal(Home.open(place / "home"), clock, keys=keys)
+    now_ms = service.parts.facts.time.now().now_ms
+    venues = load_venues(json.dumps([{"id": "M01"}]).encode())
+    service.parts.facts.install(
+        replace(
+            Installed(),
+            catalogue=load_offers(json.dumps(bench._OFFERS).encode(), venues=venues),
+            cards=open_roster(place / "roster.bin"),
+            signed_ms=now_ms,
+            version=1,
+        )
+    )
+    # A kiosk in the field also holds its line to the server.
+    HttpTransport("https://sync.example")._open()
+    return service, bench._reading(place, keys)
 
 
 def serve(folder: str) -> None:
     """Serves until standard input ends; prints the page's address first."""
-    place = Path(folder) / "kiosk"
-    place.mkdir()
-    service, read = full_terminal(place, 1)
-    facts = service.parts.facts
-    facts.install(replace(facts.installed, cards=open_roster(Path(folder) / "city.bin")))
+    service, read = opened(Path(folder))
     server = LocalServer(
         lambda port: create_app(
             service, token=TOKEN, port=port, monotonic_ms=lambda: time.monotonic_ns() // 1_000_000
@@ -54,7 +83,7 @@ def serve(folder: str) -> None:
         for line in sys.stdin:
             word, _, number = line.strip().partition(" ")
             if word == "rss":
-                _say(str(resident_bytes("city.bin")))
+                _say(str(resident_bytes("roster.bin")))
             elif word == "tap":
                 for _ in range(int(number)):
                     tap(service, read())
