@@ -64,6 +64,7 @@ async def records(
     *,
     person: str = "",
     act: str = "",
+    subject: str = "",
     before_ms: int | None = None,
     limit: int = RECORDS_MAX,
 ) -> Sequence[Record]:
@@ -73,6 +74,7 @@ async def records(
         connection: a reading transaction.
         person: only of this person.
         act: only acts whose name begins so.
+        subject: only on this.
         before_ms: only earlier ones.
         limit: at most so many.
     """
@@ -81,6 +83,8 @@ async def records(
         statement = statement.where(acts.c.person == person)
     if act:
         statement = statement.where(acts.c.act.startswith(act, autoescape=True))
+    if subject:
+        statement = statement.where(acts.c.subject == subject)
     if before_ms is not None:
         statement = statement.where(acts.c.at_ms < before_ms)
     return [

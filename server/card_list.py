@@ -361,16 +361,20 @@ def month_of(expires: str) -> tuple[int, int] | None:
     return (int(expires[:4]), int(expires[5:7])) if expires else None
 
 
-def hash_numbers(text: str, mac: Callable[[bytes], bytes]) -> Iterator[list[str]]:
+def hash_numbers(lines: Iterable[str], mac: Callable[[bytes], bytes]) -> Iterator[list[str]]:
     """The tool for inside the federation: card numbers of a CSV become card hashes.
 
     The column ``number`` is replaced by ``card`` and ``last4``; other columns stay.
+
+    Args:
+        lines: of the CSV; millions of them are never in memory together.
+        mac: HMAC-SHA-256 under the federation's card key.
 
     Raises:
         ImportRefused: no column ``number``, or one that is no number; with its line and not the
             number itself.
     """
-    reader = csv.DictReader(io.StringIO(text, newline=""))
+    reader = csv.DictReader(lines)
     heading = list(reader.fieldnames or [])
     if "number" not in heading:
         raise ImportRefused("column number is missing", line=1)

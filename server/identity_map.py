@@ -7,16 +7,21 @@ nothing else holds what it held. Every look is recorded in the transaction that 
 
 from __future__ import annotations
 
+import asyncio
+import csv
+import io
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import delete, insert, select, update
 
+from server.audit import records
 from server.desk import Desk
 from server.errors import ImportRefused
+from server.known import pieces
 from server.roles import Actor, Right
 from server.schema import cards, members
 from server.schema_office import identities
@@ -24,6 +29,7 @@ from server.schema_office import identities
 #: Fields that may be kept of a person; no others, and none is needed for a redemption.
 FIELDS: Final = ("name", "phone", "employer")
 FIELD_LETTERS_MAX: Final = 64
+FAULTS_TOLD_MAX: Final = 100
 #: Why somebody looks, which is recorded; a look without a purpose is refused.
 PURPOSES: Final = ("complaint", "correction", "access_request", "fraud_case", "lost_and_found")
 _REFERENCE: Final = re.compile(r"[0-9a-f]{16}\Z")
@@ -68,6 +74,40 @@ class IdentityMap:
             ImportRefused: a field is unknown or too long; nothing was changed.
         """
         who.need(Right.MEMBERS)
+        row = self._sealed(member, fields)
+        async with self._desk.database.writing() as connection:
+            await connection.execute(delete(identities).where(identities.c.member == member))
+            await connection.execute(insert(identities), row)
+            await self._desk.done(connection, who, "identity.put", member)
+
+    async def take(self, who: Actor, data: bytes) -> tuple[int, list[tuple[int, str]]]:
+        """Keeps who members are from a CSV with ``member`` and some of ``FIELDS``.
+
+        Returns:
+            How many were kept, and line and fault of the rows left out, at most 100.
+
+        Raises:
+            NotAllowed: no right.
+            ImportRefused: no such heading, or not UTF-8; nothing was changed.
+        """
+        who.need(Right.MEMBERS)
+        rows: dict[str, dict[str, Any]] = {}
+        faults: list[tuple[int, str]] = []
+        for line, fields in _rows(data):
+            member = fields.pop("member")
+            try:
+                rows[member] = await asyncio.to_thread(self._sealed, member, fields)
+            except ImportRefused as fault:
+                faults.append((line, str(fault)))
+        async with self._desk.database.writing() as connection:
+            for some in pieces(list(rows.values())):
+                names = [row["member"] for row in some]
+                await connection.execute(delete(identities).where(identities.c.member.in_(names)))
+                await connection.execute(insert(identities), list(some))
+            await self._desk.done(connection, who, "identity.take", quantity=len(rows))
+        return len(rows), faults[:FAULTS_TOLD_MAX]
+
+    def _sealed(self, member: str, fields: Mapping[str, str]) -> dict[str, Any]:
         if not _REFERENCE.match(member):
             raise ImportRefused("member: 16 digits 0-9 and a-f")
         for name, value in fields.items():
@@ -76,16 +116,8 @@ class IdentityMap:
                     f"{name}: kept are {', '.join(FIELDS)}, at most {FIELD_LETTERS_MAX} letters"
                 )
         sealed = self._desk.home.encrypt(json.dumps(dict(fields)).encode("utf-8"))
-        row = {
-            "member": member,
-            "sealed": sealed,
-            "set_ms": self._desk.now_ms(),
-            "erased_ms": None,
-        }
-        async with self._desk.database.writing() as connection:
-            await connection.execute(delete(identities).where(identities.c.member == member))
-            await connection.execute(insert(identities), row)
-            await self._desk.done(connection, who, "identity.put", member)
+        now_ms = self._desk.now_ms()
+        return {"member": member, "sealed": sealed, "set_ms": now_ms, "erased_ms": None}
 
     async def masked(self, who: Actor, member: str) -> Identity:
         """A member as everybody may see them who may look up: ``张*敏``, last digits of a phone.
@@ -159,6 +191,10 @@ class IdentityMap:
                 "employer": identity.employer,
                 "erased_ms": identity.erased_ms,
                 "states": [dict(row) for row in states.mappings()],
+                "looks": [
+                    {"at_ms": one.at_ms, "role": one.role, "act": one.act, **one.detail}
+                    for one in await records(connection, subject=member)
+                ],
             }
 
     async def _read(self, who: Actor, member: str, act: str, purpose: str) -> Identity:
@@ -171,6 +207,20 @@ class IdentityMap:
             return Identity(member, erased_ms=row.erased_ms if row is not None else None)
         fields = json.loads(self._desk.home.decrypt(bytes(row.sealed)))
         return Identity(member, *(fields.get(name, "") for name in FIELDS))
+
+
+def _rows(data: bytes) -> Iterator[tuple[int, dict[str, str]]]:
+    try:
+        reader = csv.DictReader(io.StringIO(data.decode("utf-8-sig"), newline=""))
+        heading = list(reader.fieldnames or [])
+        if "member" not in heading or set(heading) - {"member", *FIELDS}:
+            raise ImportRefused(f"columns are member, {', '.join(FIELDS)}", line=1)
+        for row in reader:
+            yield reader.line_num, {name: (row[name] or "").strip() for name in heading}
+    except UnicodeDecodeError:
+        raise ImportRefused("the file is not UTF-8; nothing was changed") from None
+    except csv.Error as error:
+        raise ImportRefused(f"not a CSV: {error}; nothing was changed") from None
 
 
 def mask_name(name: str) -> str:

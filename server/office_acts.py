@@ -83,6 +83,15 @@ async def _identity_erase(core: ServerCore, arguments: Arguments) -> Any:
     return {"member": arguments["member"], "erased": erased}
 
 
+async def _identities(core: ServerCore, arguments: Arguments) -> Any:
+    kept, faults = await core.identities.take(_ME, base64.b64decode(arguments["data"]))
+    return {"kept": kept, "faults": faults}
+
+
+async def _access_copy(core: ServerCore, arguments: Arguments) -> Any:
+    return await core.identities.access_copy(_ME, arguments["member"])
+
+
 async def _settle_state(core: ServerCore, arguments: Arguments) -> Any:
     await core.judge()
     made = await core.settlement.state_month(
@@ -197,6 +206,8 @@ _ACTS: Final[Mapping[str, OfficeAct]] = {
     "person_reset": _person_reset,
     "records": _records,
     "identity_erase": _identity_erase,
+    "identities": _identities,
+    "access_copy": _access_copy,
     "settle_state": _settle_state,
     "settle_list": _settle_list,
     "settle_show": _settle_show,

@@ -9,6 +9,7 @@ import click
 from redcard.cli import pass_session, shared_options
 from redcard.commands.at_server import ask_server
 from redcard.console import EXIT_DONE, EXIT_NO, Session, emit, table
+from screens.language import local
 
 
 @click.group()
@@ -47,9 +48,12 @@ def card(session: Session, last4: str, day: str, venue: str, declined: bool) -> 
         session, "hotline_card", last4=last4, day=day, venue=venue, declined=declined
     )
     say = "say" if session.language() == "zh" else "say_en"
-    columns = ["card", "at_ms", "venue_name", "title", "code"]
-    rows = [[*(one[name] for name in columns), one[say]] for one in answer["taps"]]
-    emit(session, answer, table("", [*columns, "say"], rows))
+    columns = ["card", "venue_name", "title", "code", say]
+    rows = [
+        [f"{local(one['at_ms']):%m-%d %H:%M}", *(one[name] for name in columns)]
+        for one in answer["taps"]
+    ]
+    emit(session, answer, table("", ["at", *columns], rows))
     return EXIT_DONE if rows else EXIT_NO
 
 

@@ -12,13 +12,15 @@ from redcard.commands.fleet import configure, fleet
 from redcard.commands.hotline import hotline
 from redcard.commands.members import feed, members
 from redcard.commands.offer_desk import draft, end_offer, split, transfer, write_off
-from redcard.commands.people import audit, erase, people
+from redcard.commands.people import access_copy, audit, erase, identities, people
 from redcard.commands.settle import settle
 
 OFFICE: Final[tuple[click.Command, ...]] = (
     people,
     audit,
     erase,
+    identities,
+    access_copy,
     settle,
     case,
     office_void,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from redcard.cli import pass_session, shared_options
-from redcard.commands.at_server import ask_server
+from redcard.commands.at_server import ask_server, send_file
 from redcard.console import EXIT_DONE, Session, emit, table
+from screens.language import local
 
 _ROLES = ["federation", "district", "street", "merchant", "auditor", "hotline"]
 _COLUMNS = ["person", "name", "role", "scope", "active", "second_factor"]
@@ -91,9 +94,41 @@ def _show(session: Session, made: dict[str, str]) -> None:
 def audit(session: Session, person: str, act: str) -> int:
     """What people did, the newest first: sign-ins, looks at members, decisions, changes."""
     answer = ask_server(session, "records", person=person, acts=act)
-    columns = ["at_ms", "person", "role", "act", "subject", "result"]
-    rows = [[one[name] for name in columns] for one in answer["records"]]
-    emit(session, answer, table("", columns, rows))
+    columns = ["person", "role", "act", "subject", "result"]
+    rows = [
+        [f"{local(one['at_ms']):%Y-%m-%d %H:%M:%S}", *(one[name] for name in columns)]
+        for one in answer["records"]
+    ]
+    emit(session, answer, table("", ["at", *columns], rows))
+    return EXIT_DONE
+
+
+@click.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@shared_options
+@pass_session
+def identities(session: Session, file: Path) -> int:
+    """Keep who members are from a CSV FILE: member and, as far as needed, name, phone, employer.
+
+    They are sealed in a table of their own; delete FILE afterwards.
+    """
+    answer = send_file(session, "identities", file)
+    lines = [session.say(f"已保存 {answer['kept']} 人", f"{answer['kept']} members kept")]
+    lines += [f"  line {line}: {fault}" for line, fault in answer["faults"]]
+    emit(session, answer, "\n".join(lines))
+    return EXIT_DONE
+
+
+@click.command("access-copy")
+@click.argument("member")
+@shared_options
+@pass_session
+def access_copy(session: Session, member: str) -> int:
+    """All that is kept of MEMBER, for the member: identity, states, who looked and why."""
+    import json
+
+    answer = ask_server(session, "access_copy", member=member)
+    emit(session, answer, json.dumps(answer, ensure_ascii=False, indent=2))
     return EXIT_DONE
 
 

@@ -164,14 +164,14 @@ def test_the_tool_hashes_numbers_as_a_terminal_does() -> None:
         return sha256(data).digest()
 
     text = f"number,member\n{NUMBER[:6]} {NUMBER[6:]},{member(1)}\n"
-    rows = list(hash_numbers(text, mac))
+    rows = list(hash_numbers(text.splitlines(keepends=True), mac))
     assert rows[0] == ["card", "last4", "member"]
     assert rows[1] == [card_hash(mac, "unionpay", NUMBER.encode()), "0121", member(1)]
     sheet = io.StringIO()
     csv.writer(sheet).writerows(rows)
     assert len(read_rows(sheet.getvalue()).rows) == 1
     with pytest.raises(ImportRefused, match="line 2") as refused:
-        list(hash_numbers("number\n12x4\n", mac))
+        list(hash_numbers(["number\n", "12x4\n"], mac))
     assert "12x4" not in str(refused.value)
 
 

@@ -165,6 +165,17 @@ def test_an_identity_is_shown_masked_and_erased(home: Path, database_url: str) -
             ("identity.masked", member),
         ]
         assert looks[0].detail == {"purpose": "complaint"}
+        kept, faults = await identities.take(
+            CONSOLE_ACTOR, f"member,name\n{8:016x},李雷\nx,y\n".encode()
+        )
+        assert (kept, [line for line, _ in faults]) == (1, [3])
+        with pytest.raises(ImportRefused, match="columns"):
+            await identities.take(CONSOLE_ACTOR, b"member,card\n")
+        copy = await identities.access_copy(CONSOLE_ACTOR, f"{8:016x}")
+        assert (copy["name"], [look["act"] for look in copy["looks"]]) == (
+            "李雷",
+            ["identity.access_copy"],
+        )
         assert await identities.erase(CONSOLE_ACTOR, member)
         gone = await identities.unmasked(agent, member, "complaint")
         assert (gone.name, gone.erased_ms is not None) == ("", True)
