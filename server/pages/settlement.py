@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from server.disputes import DISPUTE_REASONS
 from server.errors import ImportRefused
+from server.office_voids import REASONS
 from server.pages.office import Office, Visit
 from server.pages.reports import months_back
 from server.roles import Right
@@ -26,6 +27,7 @@ def mount(office: Office) -> None:
     office.act("/settlement/{statement}", Right.SETTLEMENT_VIEW, _act)
     office.page(_ENTRY, Right.SETTLEMENT_VIEW, _entry)
     office.page(_ENTRY + "/proof", Right.SETTLEMENT_VIEW, _proof)
+    office.act(_ENTRY, Right.CASES_DECIDE, _void)
 
 
 async def _list(visit: Visit) -> Response:
@@ -141,6 +143,8 @@ async def _entry(visit: Visit) -> Response:
         fields=sorted(fields.items()),
         at_ms=fields.get("ts_ms"),
         raw=evidence.entry.decode("ascii", "replace"),
+        may_void=fields.get("kind") == "redeem" and visit.actor.may(Right.CASES_DECIDE),
+        reasons=REASONS,
     )
 
 
@@ -148,3 +152,12 @@ async def _proof(visit: Visit) -> Response:
     ledger, seq = visit.path("ledger"), visit.path("seq")
     evidence = await visit.core.evidence.of(visit.actor, f"{ledger}/{seq}")
     return visit.file(evidence.proof, f"{ledger[:8]}-{seq}.tlog-proof", "text/plain; charset=utf-8")
+
+
+async def _void(visit: Visit) -> Response:
+    """Takes a redemption back by an entry of the server's own ledger, unless it is paid."""
+    ledger, seq = visit.path("ledger"), visit.path("seq")
+    here = f"/settlement/entries/{ledger}/{seq}"
+    done = await visit.core.voids.void(visit.actor, f"{ledger}/{seq}", visit.form.get("reason", ""))
+    await visit.core.judge()  # so that pages, and a second click, know of it
+    return visit.go(here, f"void_{done.code.value}")

@@ -208,6 +208,12 @@ WORDS: Final[dict[str, str]] = {
     "line_use": N_("Redeemed"),
     "line_back": N_("Taken back"),
     "line_adjustment": N_("Adjustment"),
+    # Why the office takes a redemption back.
+    "void_mistake": N_("Entered by mistake"),
+    "void_not_given": N_("Nothing was given"),
+    "void_wrong_offer": N_("Wrong offer"),
+    "void_fraud": N_("Misuse"),
+    "void_other": N_("Another reason"),
     # Figures of reports.
     "figure_person_times": N_("Person-times"),
     "figure_persons": N_("Persons"),
@@ -303,6 +309,10 @@ SAID: Final[dict[str, str]] = {
     "settled": N_("The statement was settled; its entries can no longer be voided."),
     "disputed": N_("The dispute was entered."),
     "decided": N_("The decision was entered."),
+    "void_A00": N_("The redemption was taken back."),
+    "void_V03": N_("It was taken back already; nothing was changed."),
+    "void_V04": N_("No such redemption was found; nothing was changed."),
+    "void_V05": N_("It is settled; enter an adjustment instead. Nothing was changed."),
     "erased": N_("Who the member is was erased for good; redemptions stay."),
     "approved": N_("The machine was let in; it goes on when it tries again."),
     "revoked": N_("The terminal was revoked; it wipes its card data when it asks next."),

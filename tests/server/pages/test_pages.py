@@ -189,3 +189,23 @@ def test_who_a_member_is_needs_a_purpose_and_is_recorded(home: Path) -> None:
         assert "已于" in (await desk.post("/members", member=member(1))).text
 
     at_a_desk(run, home)
+
+
+def test_a_redemption_is_taken_back_from_its_entry(home: Path) -> None:
+    async def run(desk: Desk) -> None:
+        await used(desk)
+        await desk.sit_down("wang")
+        ledger = (await desk.core.ledgers())[0]["ledger"]
+        here = f"/settlement/entries/{ledger}/0"
+        page = await desk.get(here)
+        assert "撤销此笔核销" in page.text
+        assert (await desk.get(f"{here}/proof")).text.startswith("c2sp.org/tlog-proof@v1")
+        await desk.get(here)
+        done = await desk.post(here, reason="mistake")
+        assert done.headers["location"] == f"{here}?said=void_A00"
+        await desk.get(here)
+        again = await desk.post(here, reason="mistake")
+        assert again.headers["location"] == f"{here}?said=void_V03"
+        assert (await desk.get(f"/settlement/entries/{ledger}/99")).status_code == 404
+
+    at_a_desk(run, home)
