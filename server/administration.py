@@ -206,6 +206,11 @@ async def _signals(core: ServerCore, arguments: Arguments) -> Any:
     return asdict(await core.scan_signals([int(day) for day in arguments.get("days", ())]))
 
 
+async def _publish_used(core: ServerCore, _arguments: Arguments) -> Any:
+    await core.judge()
+    return {"changed": await core.publish_used()}
+
+
 async def _rebuild(core: ServerCore, _arguments: Arguments) -> Any:
     return {"judged": await core.projector.rebuild()}
 
@@ -252,6 +257,7 @@ ACTS: Final[Mapping[str, Act]] = {
     "cases": _cases,
     "signals": _signals,
     "rebuild": _rebuild,
+    "publish_used": _publish_used,
     "import_batches": _import_batches,
     **OFFICE_ACTS,
 }

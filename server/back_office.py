@@ -31,8 +31,10 @@ from server.schema import settings
 from server.services import Services
 from server.signals.scan import SIGNALS_LOCK, Scan, scan, touched_days
 from server.statistics import counted, months_with_events
+from server.used_sets import uses_that_count
 from server.year_report import YearReport, year_report
 from sync.admission import LedgerState
+from sync.used import USED_TARGET, RemoteUse, UsedSet, changed, decode_used, encode_used
 
 OFFERS_TARGET: Final = "offers/offers.json"
 VENUES_TARGET: Final = "offers/venues.json"
@@ -172,6 +174,24 @@ class BackOffice(Services):
             as_of_ms=self.now_ms(),
             card_key_id=self.home.configuration.card_key_id,
         )
+
+    async def publish_used(self) -> bool:
+        """Puts what may still count against members into the repository; says whether it is new."""
+        async with self.database.reading() as connection:
+            published = await self.book.read(connection)
+            uses = await uses_that_count(connection, published, self.now_ms())
+        if not self.repository.exists:
+            return False
+        async with self._publishing:
+            return await asyncio.to_thread(self._publish_used, uses)
+
+    def _publish_used(self, uses: tuple[RemoteUse, ...]) -> bool:
+        held = self.repository.target(USED_TARGET)
+        if not changed(decode_used(held).uses if held is not None else (), uses):
+            return False
+        data = encode_used(UsedSet(self.now_ms(), uses))
+        self.repository.publish("status", {USED_TARGET: data})
+        return True
 
     async def publish_ca_keys(
         self, data: bytes, custodians: Path | None = None, *, target: str = CA_KEYS_TARGET

@@ -39,6 +39,8 @@ from sync.protocol import SIZE_HEADER, STATE_HEADER
 
 #: Longest that judging waits before it looks again by itself.
 JUDGE_PAUSE_S: Final = 5.0
+#: Shortest time between two used-sets, each of which terminals fetch.
+USED_PAUSE_S: Final = 300.0
 #: Longest that a terminal's question waits for its own entries to be judged.
 JUDGE_WAIT_S: Final = 10.0
 _log = logging.getLogger("redcard.server")
@@ -107,11 +109,16 @@ class ServerCore(BackOffice):
             self._judging = None
 
     async def _judge_forever(self) -> None:
+        judged, told_s = True, -USED_PAUSE_S
         while True:
             self._more.clear()
             try:
                 while await self.projector.step():
-                    pass
+                    judged = True
+                now_s = asyncio.get_running_loop().time()
+                if judged and now_s - told_s > USED_PAUSE_S:
+                    await self.publish_used()
+                    judged, told_s = False, now_s
             except (SQLAlchemyError, OSError):
                 # Nothing is lost: the step was undone, and the cursor stands where it was.
                 _log.exception("judging failed and is tried again")

@@ -149,6 +149,7 @@ def _installer(
         kept=home.path / "kept",
         card_key_id=enrolment.card_key_id,
         staff=staff_scheme(allow_test=home.config.demo),
+        ledger=enrolment.ledger,
     )
 
 

@@ -21,6 +21,7 @@ from ledger.rules.decide import decide
 from ledger.rules.offer import BrokenOffer, Offer
 from ledger.rules.request import CardView, Decision, Prior, RedemptionRequest, TerminalState
 from ledger.rules.terms import Ask, CardStatus, Venue
+from ledger.rules.usage import UsageView
 from ledger.rules.windows import day_start, local_day
 from terminal.answers import TapAnswer
 from terminal.clock import Moment
@@ -119,7 +120,7 @@ class TapFlow:
             ready = self._writer.ready
             for offer in offers:
                 asked = replace(order, offer=offer.id, simulate=True)
-                usage = self._writer.usage.view(member, offer)
+                usage = self.uses(member, offer, installed)
                 state = self.state(
                     asked, offer, installed, now, None, self._stock.unasked, ledger_ok=ready
                 )
@@ -153,7 +154,7 @@ class TapFlow:
         request = request_of(order, card)
         offer = installed.offer(order.offer)
         member = card.member.ref if card.member else ""
-        usage = self._writer.usage.view(member, offer)
+        usage = self.uses(member, offer, installed)
         state = self.state(order, offer, installed, now, prior, prepared, ledger_ok=ready)
         state, token = self.reserved(order, request, offer, state, now)
         decision = decide(request, offer, usage, state, now.now_ms)
@@ -180,8 +181,15 @@ class TapFlow:
         except LogFault:
             return self.fault(order)
         self._probe("after_commit")
-        units = self._writer.usage.view(member, offer).units
+        units = self.uses(member, offer, installed).units
         return self.answer(order, decision, installed, now.now_ms, units, written)
+
+    def uses(
+        self, member: str, offer: Offer | BrokenOffer | None, installed: Installed
+    ) -> UsageView:
+        """Own uses and those that the snapshot knows of other terminals."""
+        own = self._writer.usage.view(member, offer)
+        return own.joined(installed.used.view(member, offer))
 
     def _is_recorded(self, order: TapOrder, decision: Decision) -> bool:
         """Refer, error and a dry run write nothing."""

@@ -157,7 +157,7 @@ class GroupFlow:
     ) -> Step:
         request, offer = request_of(order, card), installed.offer(order.offer)
         prior = prior_of(self._writer, order.nonce) if ready and not order.simulate else None
-        usage = self._writer.usage.view(card.member.ref if card.member else "", offer)
+        usage = self._flow.uses(card.member.ref if card.member else "", offer, installed)
         if mine and isinstance(offer, Offer):
             groups: dict[str, Sequence[Use]] = {
                 limit.group: tuple(mine) for limit in offer.limits if limit.group

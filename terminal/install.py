@@ -19,12 +19,14 @@ from ledger.errors import OfferInvalid
 from ledger.rules.catalogue import Catalogue, load_offers, load_venues
 from ledger.rules.offer import Offer
 from ledger.rules.terms import VENUE_ZONE
+from ledger.rules.usage import Usage, Use
 from ledger.rules.windows import local_day
 from readers.cards.scheme import CardScheme
 from readers.errors import ReaderError
 from sync.errors import SyncError
 from sync.snapshot import SnapshotStore
 from sync.trust import TargetFile
+from sync.used import USED_TARGET, decode_used
 from terminal.errors import SnapshotRefused
 from terminal.kept import KeptSnapshot, SnapshotFiles, keep
 from terminal.state import Directory, Installed, NoCards, TerminalFacts
@@ -38,7 +40,8 @@ CA_KEYS: Final = "ca_keys.json"
 #: Authorities of staff cards; without them no staff card is read.
 PIV_ROOTS: Final = "piv_roots.json"
 
-_TARGETS: Final = (OFFERS, VENUES, ROSTER, CA_KEYS, PIV_ROOTS)
+USED: Final = USED_TARGET.rpartition("/")[2]
+_TARGETS: Final = (OFFERS, VENUES, ROSTER, CA_KEYS, PIV_ROOTS, USED)
 
 #: Makes the card schemes from the CA bundle of the snapshot, ``None`` without one.
 SchemesFactory: TypeAlias = Callable[[bytes | None, date], Sequence[CardScheme]]
@@ -99,6 +102,7 @@ class Installer:
         kept: Path | None = None,
         card_key_id: str = "",
         staff: StaffFactory | None = None,
+        ledger: str = "",
     ) -> None:
         """Installs nothing yet.
 
@@ -110,7 +114,9 @@ class Installer:
             kept: folder for the last snapshot that made sense.
             card_key_id: the card key in this terminal's store.
             staff: makes the scheme of staff cards, where the snapshot brings their roots.
+            ledger: this terminal's own, whose uses are not counted twice.
         """
+        self._ledger = ledger
         self._make_staff = staff
         self._kept = kept
         self._card_key_id = card_key_id
@@ -183,12 +189,13 @@ class Installer:
             cards: Directory = NoCards()
             if roster:
                 cards = self._open_roster(snapshot.path(roster))
+            used = used_elsewhere(snapshot, self._ledger)
         except (OfferInvalid, SyncError, OSError) as error:
             raise SnapshotRefused(
                 f"snapshot {snapshot.version} is not usable ({error}); version "
                 f"{self._facts.installed.version} stays in force: tell the federation"
             ) from error
-        return Installed(catalogue, cards, snapshot.signed_ms, snapshot.version)
+        return Installed(catalogue, cards, snapshot.signed_ms, snapshot.version, used)
 
     def _today(self) -> date:
         return local_day(self._facts.time.now().now_ms, VENUE_ZONE)
@@ -246,6 +253,31 @@ def catalogue_of(snapshot: SnapshotFiles) -> Catalogue:
     if not offers:
         return Catalogue(venues=places)
     return load_offers(snapshot.read(offers), venues=places, lenient=True)
+
+
+def used_elsewhere(snapshot: SnapshotFiles, ledger: str) -> Usage:
+    """What members used at other terminals, as the snapshot says; nothing if it brings none.
+
+    What stands in this terminal's own ledger it knows better itself.
+
+    Raises:
+        SyncError: it makes no sense, or the disk has altered it.
+    """
+    usage, name = Usage(), named(snapshot, USED)
+    for use in decode_used(snapshot.read(name)).uses if name else ():
+        if use.ledger != ledger:
+            usage.add(
+                Use(
+                    use.ts_ms,
+                    use.ledger,
+                    use.seq,
+                    use.quantity,
+                    use.venue,
+                    use.offer,
+                    use.member,
+                )
+            )
+    return usage
 
 
 def named(snapshot: SnapshotFiles, name: str) -> str:

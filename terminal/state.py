@@ -11,6 +11,7 @@ from ledger.rules.catalogue import Catalogue
 from ledger.rules.offer import BrokenOffer, Offer
 from ledger.rules.request import CardView, MemberView
 from ledger.rules.terms import CardStatus, SnapshotAge, Venue
+from ledger.rules.usage import Usage
 from readers.cards.scheme import CardAssurance
 from terminal.clock import Clock, Moment, TimeFloor, moment
 from terminal.presenting import Presented
@@ -65,12 +66,14 @@ class Installed:
         cards: the roster.
         signed_ms: when the server signed that this snapshot is current, 0 for never.
         version: version of the snapshot metadata.
+        used: what members used at other terminals, as of the snapshot.
     """
 
     catalogue: Catalogue = field(default_factory=Catalogue)
     cards: Directory = field(default_factory=NoCards)
     signed_ms: int = 0
     version: int = 0
+    used: Usage = field(default_factory=Usage)
 
     def offer(self, name: str) -> Offer | BrokenOffer | None:
         """The offer of this id, also a broken one."""
