@@ -1,0 +1,142 @@
+"""The back office from the shell: every command, its document and its exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from keys import pin
+from redcard.cli import main
+from server.core import ServerCore
+from tests.server.world import OFFERS, Time, card, enrol, member, open_core, people, push
+
+
+@pytest.fixture
+def redcard(home: Path, capsys: pytest.CaptureFixture[str]) -> Any:
+    """Runs ``redcard server …`` on a home with venues and offers: exit code and document."""
+
+    def run(*arguments: str) -> tuple[int, Any]:
+        with pytest.raises(SystemExit) as ended:
+            main(["--json", "--home", str(home), "server", *arguments])
+        out = capsys.readouterr().out
+        return int(ended.value.code or 0), json.loads(out) if out else None
+
+    async def found() -> None:
+        await (await open_core(home, Time(), persons=0)).close()
+
+    asyncio.run(found())
+    return run
+
+
+async def _used(home: Path) -> str:
+    """Redemptions of last month on this home; returns the ledger."""
+    time = Time()
+    async with await ServerCore.open(home, time) as core:
+        await core.take_members(people(3))
+        museum = await enrol(core, "kiosk", time)
+        for n in range(3):
+            museum.redeem(n, f"n{n}")
+        await push(core, museum)
+        return museum.ledger
+
+
+def test_offers_and_stock(redcard: Any, tmp_path: Path) -> None:
+    offer = OFFERS[1] | {"id": "drop", "stock": {"per_venue": {"S0201": 5, "M01": 1}}}  # type: ignore[operator]
+    (tmp_path / "drop.json").write_text(json.dumps(offer), encoding="utf-8")
+    code, made = redcard("draft", "write", str(tmp_path / "drop.json"))
+    assert (code, made["state"]) == (0, "draft")
+    assert redcard("draft", "submit", "1")[1]["state"] == "review"
+    assert redcard("draft", "return", "1", "写明时间")[1]["remark"] == "写明时间"
+    redcard("draft", "submit", "1")
+    assert redcard("draft", "pass", "1")[1]["state"] == "published"
+    assert redcard("draft", "withdraw", "1")[0] == 1
+    assert [one["offer"] for one in redcard("draft", "list")[1]["drafts"]] == ["drop"]
+    assert redcard("split", "drop", "S0201=3", "M01=3") == (0, {"offer": "drop", "version": 2})
+    assert redcard("split", "drop", "S0201")[0] == 2
+    assert redcard("transfer", "request", "drop", "M01", "S0201", "1") == (0, {"transfer": 1})
+    assert redcard("transfer", "decide", "1", "--do")[1]["state"] == "done"
+    assert redcard("transfer", "list")[1]["transfers"][0]["units"] == 1
+    assert redcard("write-off", "nothing", "--reason", "other")[0] == 1
+    assert redcard("offers", "suspend", "drop")[1]["version"] == 4
+    assert redcard("offers", "suspend", "drop", "--resume")[1]["version"] == 5
+    assert redcard("end-offer", "museum")[0] == 1, "it ended years ago"
+
+
+def test_people_and_what_is_kept_of_members(
+    redcard: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pin, "MEMORY_KIB", 64)
+    code, made = redcard("people", "add", "wang", "--name", "王", "--role", "hotline")
+    assert (code, len(made["password"])) == (0, 19)
+    assert redcard("people", "add", "wang", "--name", "王", "--role", "hotline")[0] == 1
+    assert redcard("people", "change", "wang", "--role", "auditor")[1]["role"] == "auditor"
+    assert redcard("people", "reset", "wang", "--second-factor")[1]["person"] == "wang"
+    assert [one["person"] for one in redcard("people", "list")[1]["people"]] == ["wang"]
+    (tmp_path / "who.csv").write_text(f"member,name\n{member(1)},张敏\n", encoding="utf-8")
+    assert redcard("identities", str(tmp_path / "who.csv"))[1]["kept"] == 1
+    assert redcard("access-copy", member(1))[1]["name"] == "张敏"
+    assert redcard("erase", member(1))[1]["erased"] is True
+    acts = [one["act"] for one in redcard("audit", "--act", "identity")[1]["records"]]
+    assert acts == ["identity.erase", "identity.access_copy", "identity.take"]
+
+
+def test_terminals(redcard: Any, tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text("terminal,venue\nc1,S0201\nc2,nowhere\n", encoding="utf-8")
+    sheets = tmp_path / "sheets.html"
+    code, made = redcard("enrol-many", str(tmp_path / "list.csv"), str(sheets), "--approval")
+    assert (code, made["made"], made["faulty"]) == (0, ["c1"], 1)
+    assert sheets.stat().st_mode & 0o777 == 0o600
+    assert "code" not in json.dumps(made), "a code is on its sheet alone"
+    assert redcard("enrol-many", str(tmp_path / "list.csv"), str(sheets))[0] == 2
+    assert redcard("waiting") == (0, {"waiting": []})
+    assert redcard("approve", "c1", "0000")[0] == 1
+    assert redcard("replace", "c1", "--reason", "lost")[0] == 1, "it never was in service"
+    assert redcard("configure", "offline_cap=5")[1]["settings"] == {"offline_cap": 5}
+    assert redcard("configure", "offline_cap=x")[0] == 2
+    assert redcard("configure", "--roll-back", "1")[1]["version"] == 2
+    assert len(redcard("configure")[1]["configurations"]) == 2
+    assert redcard("fleet", "--worried") == (0, {"terminals": []})
+
+
+def test_settlement_cases_and_the_hotline(redcard: Any, home: Path, tmp_path: Path) -> None:
+    ledger = asyncio.run(_used(home))
+    assert redcard("void", f"{ledger}/2", "--reason", "mistake")[1]["code"] == "A00"
+    assert redcard("void", f"{ledger}/2", "--reason", "mistake")[0] == 1
+    assert redcard("settle", "tariff", "M01", "museum", "500")[0] == 0
+    code, made = redcard("settle", "state", "--month", "2014-05")
+    assert (code, [one["fen"] for one in made["statements"]]) == (0, [1000])
+    number = str(made["statements"][0]["id"])
+    assert redcard("settle", "dispute", number, "--reason", "missing") == (0, {"dispute": 1})
+    assert redcard("settle", "close", number)[0] == 1
+    assert redcard("settle", "decide", "1", "--uphold")[0] == 0
+    adjusted = redcard("settle", "adjust", number, "--fen", "500", "--reason", "sheet")
+    assert adjusted[0] == 0
+    assert redcard("settle", "close", number)[1]["state"] == "settled"
+    shown = redcard("settle", "show", number)[1]
+    assert [one["units"] for one in shown["entries"]] == [1, 1]
+    proof = tmp_path / "one.tlog-proof"
+    assert redcard("settle", "prove", f"{ledger}/0", str(proof))[0] == 0
+    assert proof.read_text().startswith("c2sp.org/tlog-proof@v1\n")
+    assert redcard("void", f"{ledger}/0", "--reason", "mistake")[1]["code"] == "V05"
+    assert redcard("case", "list") == (0, {"cases": []})
+    assert redcard("case", "show", "nothing")[0] == 1
+    assert redcard("hotline", "search", "套包")[1]["offers"][0]["offer"] == "pack"
+    assert redcard("hotline", "search", "火星")[0] == 1
+    assert redcard("hotline", "card", "8821")[0] == 1
+
+
+def test_a_signed_list(redcard: Any, tmp_path: Path) -> None:
+    keys, note, listed = (tmp_path / name for name in ("k", "n", "m.csv"))
+    vkey = redcard("feed", "key", "bank", str(keys))[1]["vkey"]
+    assert redcard("feed", "key", "bank", str(keys))[0] == 2
+    assert redcard("feed", "trust", "bank", vkey)[0] == 0
+    listed.write_text(f"card,member\n{card(1)},{member(1)}\n", encoding="utf-8")
+    sign = ("--source", "bank", "--keys", str(keys), "--number", "1")
+    assert redcard("feed", "sign", str(listed), str(note), *sign)[0] == 0
+    code, taken = redcard("members", str(listed), "--note", str(note))
+    assert (code, taken["cards"]) == (0, 1)
+    assert redcard("feed", "list")[1]["sources"][0]["number"] == 1
