@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Protocol
 
-from ledger.errors import NoteInvalid
+from ledger.errors import NotCanonical, NoteInvalid
 from ledger.log import canonical
 from ledger.log.merkle import Frontier
 from ledger.log.note import Verifier, open_note
@@ -125,6 +126,8 @@ class StatusReport:
         last_sync_ms: when an exchange last went well, ``None`` if never.
         state: how the last exchange ended, ``never`` before the first.
         detail: what to do about it, empty if nothing.
+        oldest_pending_ms: when the oldest entry without a receipt was written, ``None`` for none.
+        flagged: entries of which the server found more than that they are good.
     """
 
     pending: int
@@ -132,6 +135,8 @@ class StatusReport:
     last_sync_ms: int | None
     state: str
     detail: str = ""
+    oldest_pending_ms: int | None = None
+    flagged: int = 0
 
     def as_json(self) -> dict[str, object]:
         """The document of ``redcard sync status --json``; the time is RFC 3339 in UTC."""
@@ -145,6 +150,8 @@ class StatusReport:
             "last_sync": when,
             "state": self.state,
             "detail": self.detail,
+            "oldest_pending_ms": self.oldest_pending_ms,
+            "flagged": self.flagged,
         }
 
 
@@ -247,13 +254,24 @@ class Client:
         """How sync stands, without asking the server."""
         acknowledged = self._state.acknowledged().size
         last = self._state.number("last_sync_ms")
+        size = self._source.size
         return StatusReport(
-            pending=max(0, self._source.size - acknowledged),
+            pending=max(0, size - acknowledged),
             acknowledged=acknowledged,
             last_sync_ms=last or None,
             state=(self._state.fact("state") or b"never").decode("utf-8"),
             detail=(self._state.fact("detail") or b"").decode("utf-8"),
+            oldest_pending_ms=self._written_ms(acknowledged) if size > acknowledged else None,
+            flagged=self._state.flagged(),
         )
+
+    def _written_ms(self, seq: int) -> int | None:
+        """When an entry was written, by the terminal's clock; ``None`` if it does not say so."""
+        for body in self._source.entries(seq, seq + 1):
+            with suppress(NotCanonical):
+                moment = canonical.decode(body).get("ts_ms")
+                return moment if isinstance(moment, int) else None
+        return None
 
     def signed_ms(self) -> int:
         """The highest server-signed time that has been verified here; 0 if none."""

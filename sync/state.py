@@ -187,6 +187,11 @@ class SyncState:
             for seq, revision, verdict, reasons, nonce, counterpart in rows
         ]
 
+    def flagged(self) -> int:
+        """How many entries the newest judgement does not simply accept."""
+        rows = self._all("SELECT count(*) FROM judgement WHERE verdict != 'accepted'")
+        return int(rows[0][0])
+
     def add_feed(self, records: Iterable[tuple[int, bytes]], upto: int, signed_ms: int) -> None:
         """Stores one page of the feed, each record's canonical bytes by its number."""
         with self._transaction() as database:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from redcard.cli import pass_session, shared_options
+from redcard.commands.sync_advice import advice
 from redcard.console import EXIT_NO, EXIT_SURROUNDINGS, Session, emit, progress
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def status(session: Session) -> int:
     """How sync stands and what to do about it; asks nobody."""
     with _client(session) as client:
         report = client.status()
-    document = report.as_json()
+    document = report.as_json() | {"todo": session.say(*advice(report.state, report.pending))}
     last = document["last_sync"] or session.say("从未", "never")
     lines = [
         session.say(
@@ -105,15 +106,19 @@ def status(session: Session) -> int:
         ),
         session.say(f"状态：{report.state}", f"state: {report.state}"),
     ]
-    if report.detail:
-        lines.append(f"→ {report.detail}")
-    elif report.pending:
+    if report.oldest_pending_ms is not None:
+        oldest = instant(report.oldest_pending_ms)
+        lines.append(session.say(f"最早未上传的一笔：{oldest}", f"oldest entry not sent: {oldest}"))
+    if report.flagged:
         lines.append(
             session.say(
-                "→ redcard sync push；无网络时：redcard sync export 文件",
-                "→ redcard sync push, or without a network: redcard sync export FILE",
+                f"服务器有疑问的 {report.flagged} 笔，已立案待处理，本机无需处理",
+                f"{report.flagged} entries were flagged by the server; it has cases of them",
             )
         )
+    if report.detail:
+        lines.append(report.detail)
+    lines.append(f"→ {document['todo']}")
     emit(session, document, "\n".join(lines))
     return 0
 
@@ -172,6 +177,15 @@ def _client(session: Session) -> Iterator[Client]:
     home = Home.open(session.home_or("terminal"))
     with open_client(home, clock_of(home.path)) as client:
         yield client
+
+
+def instant(moment_ms: int) -> str:
+    """Local time to the minute, as people write it."""
+    from datetime import datetime
+    from zoneinfo import ZoneInfo
+
+    local = datetime.fromtimestamp(moment_ms / 1_000, ZoneInfo("Asia/Shanghai"))
+    return local.strftime("%Y-%m-%d %H:%M")
 
 
 def _carried(result: Any) -> dict[str, Any]:

@@ -124,6 +124,8 @@ def test_offline_is_a_status_and_keeps_everything_pending(
         "last_sync": "2026-04-24T03:06:40.000Z",
         "state": "ok",
         "detail": "",
+        "oldest_pending_ms": None,
+        "flagged": 0,
     }
 
 
