@@ -13,8 +13,8 @@ _ADVICE: Final = {
     "offline": (
         "连不上服务器，账本完好，网络恢复后自动补传；急需时：redcard sync export 文件，用 U 盘带走",
         (
-            "no connection; the ledger is whole and is sent by itself when there is one. In a hurry: "
-            "redcard sync export FILE, and carry it on a stick"
+            "no connection; the ledger is whole and is sent by itself when there is one. In a "
+            "hurry: redcard sync export FILE, and carry it on a stick"
         ),
     ),
     "overloaded": (
@@ -28,8 +28,8 @@ _ADVICE: Final = {
     "quarantined": (
         "停止核销，致电联合会：本账本出现两份不同的历史（磁盘被复制或回退）。不要删除任何文件",
         (
-            "stop redeeming and call the federation: two histories of this ledger exist, from a cloned "
-            "or restored disk. Delete nothing"
+            "stop redeeming and call the federation: two histories of this ledger exist, from a "
+            "cloned or restored disk. Delete nothing"
         ),
     ),
     "inconsistent": (
