@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from terminal.answers import PositionView, Totals, Wording
 from terminal.web.asking import Override, OverridePanel, PracticePanel
+from terminal.web.booked import BookedPanel
 from terminal.web.collecting import CollectPanel
 from terminal.web.finding import AccountPanel, FindPanel
 from terminal.web.panels import Panel, PrintJob, SheetJob, WorkJob
@@ -19,11 +20,13 @@ KEYS: Final[Mapping[str, str]] = {
     "F3": "account",
     "F4": "collect",
     "F6": "shelf",
+    "F7": "booked",
     "F10": "shift",
 }
 _MAKERS: Final[Mapping[str, Callable[[], Panel]]] = {
     "practice": PracticePanel,
     "account": AccountPanel,
+    "booked": BookedPanel,
     "collect": CollectPanel,
     "find": FindPanel,
     "shelf": ShelfPanel,

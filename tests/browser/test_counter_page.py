@@ -225,6 +225,7 @@ STATES: dict[str, tuple[Callable[[Page, StandIn], None], str]] = {
     "shift-closing": (closing, "#count-XC-L-009"),
     "shift-closed": (shift_closed, ".sums"),
     "override": (override, "#supervisor"),
+    "booked": (panel("F7"), ".booked tbody th"),
     "practice-question": (panel("F2"), "#do-confirm"),
 }
 

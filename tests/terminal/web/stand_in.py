@@ -64,7 +64,8 @@ PACK = OfferShown(
 )  # fmt: skip
 CINEMA = OfferShown(
     "BJ-C-004", "十元看电影", "Ten-yuan cinema", "coupon", "city",
-    until_ms=1_420_041_600_000, member_price_fen=1000, stock_left=96, limits=((1, "month"),), proxy=True,
+    until_ms=1_420_041_600_000, member_price_fen=1000, stock_left=96, limits=((1, "month"),),
+    proxy=True,
 )  # fmt: skip
 PUPPETS = OfferShown("BJ-C-003", "亲子木偶剧", "Family puppet show", "ticket", "city", stock_left=0)
 FAIR = OfferShown("BJ-C-001", "地坛庙会门票", "Ditan temple fair ticket", "ticket", "city")

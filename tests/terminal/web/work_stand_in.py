@@ -11,6 +11,7 @@ from terminal.errors import CollectionState, NoCard, RequestInvalid, ShiftState
 from terminal.work_answers import (
     AccountLine,
     AccountShown,
+    BookingShown,
     CollectedCard,
     CollectionShown,
     CountLine,
@@ -143,6 +144,21 @@ class WorkStandIn:
             for one in (PACK, CINEMA)
         )  # fmt: skip
         return AccountShown("", 3, (used,), possible, TEN_O_CLOCK_MS - HOUR_MS)
+
+    def bookings(self, position: str, day: str = "") -> list[BookingShown]:
+        from tests.terminal.web.stand_in import PUPPETS, TEN_O_CLOCK_MS
+
+        del position, day
+        return [
+            BookingShown(
+                f"B{number}", PUPPETS.id, PUPPETS.title, PUPPETS.title_en, "S0201",
+                TEN_O_CLOCK_MS + number * HOUR_MS, TEN_O_CLOCK_MS + (number + 1) * HOUR_MS,
+                number + 1, state, who,
+            )
+            for number, (state, who) in enumerate(
+                (("used", "张*敏 8821"), ("booked", "李* 1090"), ("cancelled", ""))
+            )
+        ]  # fmt: skip
 
     # Shifts.
 
