@@ -275,8 +275,18 @@ def _open_named(path: str) -> Any:
 
 
 def _close_chip(frontend: Any) -> None:
-    with contextlib.suppress(OSError, AttributeError, TypeError):  # the port may be gone
-        frontend.close()
+    """Closes driver and port; nfcpy talks to the chip first, and leaves the port if that fails."""
+    gone = (OSError, AttributeError, TypeError)
+    port = None
+    with contextlib.suppress(*gone):
+        port = port_of(frontend.device)
+    try:
+        with contextlib.suppress(*gone):
+            frontend.close()
+    finally:  # termios has an error of its own, which is none of these
+        if port is not None:
+            with contextlib.suppress(*gone):
+                port.close()
 
 
 def _uids(frontend: Any) -> list[bytes]:

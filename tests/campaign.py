@@ -23,6 +23,7 @@ from tests.campaigns import (
     mutants,
     paint,
     real_server,
+    recovery,
     schedules,
     year,
 )
@@ -112,6 +113,14 @@ CAMPAIGNS: Final = {
             60,
             fuzz.run,
             fuzz.parts,
+        ),
+        Campaign(
+            "recovery",
+            "every fault of readers on the real stack: back by themselves within two seconds",
+            "rounds of all faults",
+            20,
+            1,
+            recovery.run,
         ),
         Campaign(
             "mutants",

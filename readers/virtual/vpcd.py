@@ -210,6 +210,11 @@ class Pcscd:
         return {SOCKET_VARIABLE: str(self.socket)}
 
     @property
+    def pid(self) -> int:
+        """The service's process, 0 before the first start."""
+        return self._pid
+
+    @property
     def running(self) -> bool:
         """Whether the service runs."""
         return self._process is not None and Path(f"/proc/{self._pid}").exists()
