@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import io
 import tarfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import func, select
@@ -24,7 +25,7 @@ from tests.server.test_rosters import Folder
 from tests.server.world import START_MS, Terminal, Time, card, enrol, open_core, push, verdicts
 
 
-def in_time(work: Callable[[Time], Awaitable[None]]) -> None:
+def in_time(work: Callable[[Time], Coroutine[Any, Any, None]]) -> None:
     asyncio.run(work(Time()))
 
 
@@ -180,16 +181,14 @@ def test_what_is_no_whole_backup_restores_nothing(home: Path, tmp_path: Path) ->
     with pytest.raises(HomeInvalid, match="empty folder"):
         restore(home, tmp_path / "b.tar")
     whole = (tmp_path / "b.tar").read_bytes()
-    for number, damage in enumerate(
-        (
-            lambda file: file.write_bytes(whole[: len(whole) // 2]),
-            lambda file: file.write_bytes(b"no archive"),
-            lambda file: _with(file, "server.toml", b"domain = 'other'"),
-            lambda file: _with(
-                file, MANIFEST, b'{"format": "redcard-backup/v1", "files": {"../x": "00"}}'
-            ),
-        )
-    ):
+    outside = b'{"format": "redcard-backup/v1", "files": {"../x": "00"}}'
+    damages: tuple[Callable[[Path], object], ...] = (
+        lambda file: file.write_bytes(whole[: len(whole) // 2]),
+        lambda file: file.write_bytes(b"no archive"),
+        lambda file: _with(file, "server.toml", b"domain = 'other'"),
+        lambda file: _with(file, MANIFEST, outside),
+    )
+    for number, damage in enumerate(damages):
         file, place = tmp_path / f"{number}.tar", tmp_path / f"restored-{number}"
         file.write_bytes(whole)
         damage(file)

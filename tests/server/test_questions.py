@@ -442,7 +442,12 @@ def test_what_is_not_leased_is_refused(home: Path, offer: str) -> None:
 def test_case_35_a_terminal_without_right_to_the_venue_gets_403_and_no_data(home: Path) -> None:
     async def run(place: Counter8) -> None:
         first = place.terminals[0]
-        hold = {"offer_version": 1, "quantity": 1, "companions": 0, "ts_ms": place.time()}
+        hold: dict[str, Any] = {
+            "offer_version": 1,
+            "quantity": 1,
+            "companions": 0,
+            "ts_ms": place.time(),
+        }
         questions = (
             (
                 holds_path(first.ledger),
