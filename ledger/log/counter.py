@@ -28,6 +28,8 @@ NAME: Final = "counter_name"
 #: Kinds whose entries are anchors.
 ANCHORS: Final = frozenset({Kind.BOOT.value, Kind.OPEN.value, Kind.CLOSE.value})
 COMMAND_TIMEOUT_S: Final = 20.0
+#: Below 2^53, the largest integer of an entry.
+DIGITS_MAX: Final = 15
 
 
 class MonotonicCounter(Protocol):
@@ -178,6 +180,6 @@ class Anchoring:
 
 def _number(text: str, name: str) -> int:
     stripped = text.strip()
-    if not stripped.isascii() or not stripped.isdigit() or len(stripped) > 15:
+    if not stripped.isdigit() or len(stripped) > DIGITS_MAX:
         raise LogFault(f"the counter {name} answers {stripped[:40]!r}, which is no number")
     return int(stripped)

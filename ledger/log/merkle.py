@@ -41,6 +41,16 @@ def join(nodes: Sequence[bytes]) -> bytes:
     return root
 
 
+def perfect(nodes: Sequence[bytes]) -> bytes:
+    """Root over complete subtrees of one size, as many as a power of two, at least one."""
+    while len(nodes) > 1:
+        pairs = iter(nodes)
+        nodes = [
+            sha256(b"\x01" + one + two).digest() for one, two in zip(pairs, pairs, strict=True)
+        ]
+    return nodes[0]
+
+
 @dataclass(frozen=True, slots=True)
 class Frontier:
     """The right edge of a tree: all that is needed to append and to compute the root.

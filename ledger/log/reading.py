@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol, Self
 from ledger.entry import Kind, Value
 from ledger.errors import LogCorrupt, LogFault, NotCanonical
 from ledger.log import canonical, schema
-from ledger.log.merkle import HASH_BYTES, Nodes, leaf_hash, node_hash, root_of
+from ledger.log.merkle import HASH_BYTES, Nodes, leaf_hash, node_hash, perfect, root_of
 
 #: Rows that one read transaction fetches at most.
 READ_ENTRIES_MAX: Final = 512
@@ -222,10 +222,11 @@ class StoredLog:
             found = known.get((level, index))
             if found is not None:
                 return found
-            if level == schema.TILE_LEVEL:
-                row = self._one("SELECT hash FROM tile WHERE tile = ?", index)
-                if row is not None:
-                    known[level, index] = self._bytes(row[0], f"tile {index}", HASH_BYTES)
+            if level >= schema.TILE_LEVEL:
+                count = 1 << level - schema.TILE_LEVEL
+                tiles = self._tiles(index * count, (index + 1) * count)
+                if len(tiles) == count:
+                    known[level, index] = perfect(tiles)
                     return known[level, index]
             if level == 0:
                 first = index & ~(schema.TILE_ENTRIES - 1)
@@ -240,6 +241,14 @@ class StoredLog:
             return known[level, index]
 
         return nodes
+
+    def _tiles(self, start: int, stop: int) -> list[bytes]:
+        """Stored hashes of the tiles ``[start, stop)``, those that are there."""
+        statement = "SELECT hash FROM tile WHERE tile >= ? AND tile < ? ORDER BY tile"
+        hashes = [row[0] for row in self._all(statement, start, stop)]
+        for tile, node in enumerate(hashes, start):
+            self._bytes(node, f"tile {tile}", HASH_BYTES)
+        return hashes
 
     def root_at(self, size: int) -> bytes:
         """Merkle root over the first ``size`` entries."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import stat
 import sys
@@ -82,12 +83,17 @@ def test_a_restored_disk_is_older_than_its_counter(path: Path, counter: FileCoun
 def test_a_copied_disk_is_not_the_machine_of_its_counter(path: Path, counter: FileCounter) -> None:
     with create(path, counter=counter) as store:
         store.append([opening(1)])
-    for number, other in enumerate(
-        (FileCounter(path.with_name("0"), "card 7"), FileCounter(path.with_name("1"), "card 8"))
-    ):
+    new, same, far = (FileCounter(path.with_name(name), "card 7") for name in "012")
+    far.advance()
+    same.name, new.name = "card 8", "card 9"
+    for _ in range(2):
+        same.advance()
+    for other, value in ((new, 0), (same, 2), (FileCounter(path.with_name("3"), "card 7"), 0)):
         with pytest.raises(LogRolledBack, match="not the machine"):
             reopen(path, counter=other)
-        assert other.read() == 0, number
+        assert other.read() == value
+    reopen(path, counter=far).close()
+    assert far.read() == 2, "one below was interrupted and is advanced"
 
 
 def test_what_came_after_the_newest_anchor_only_a_receipt_betrays(
@@ -204,6 +210,8 @@ SCRIPT = """#!{python}
 import pathlib, sys
 place = pathlib.Path({place!r})
 value = int(place.read_text())
+if sys.argv[2] not in ("read", "advance"):
+    sys.exit("what?")
 if sys.argv[2] == "advance":
     place.write_text(str(value := value + 1))
 print(value, sys.argv[1])
@@ -250,6 +258,30 @@ def test_counters_that_do_not_answer(
 def _holding(place: Path, text: str) -> FileCounter:
     (place / "value").write_text(text, encoding="utf-8")
     return FileCounter(place / "value", "c")
+
+
+def test_numbers_have_fifteen_digits_at_most(tmp_path: Path) -> None:
+    assert _holding(tmp_path, "9" * 15 + "\n").read() == 10**15 - 1
+    with pytest.raises(LogFault, match="no number"):
+        _holding(tmp_path, "1" * 16).read()
+    with pytest.raises(LogFault, match="no number"):
+        CommandCounter(["/usr/bin/printf", "\u00b2%.0s"], "c").read()
+
+
+def test_an_advanced_file_is_on_its_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flushed: list[str] = []
+    original = os.fsync
+
+    def noted(descriptor: int) -> None:
+        flushed.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
+        original(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    counter = FileCounter(tmp_path / "value", "c")
+    counter.advance()
+    assert flushed == [str(tmp_path / "value.new"), str(tmp_path)]
+    assert counter.read() == 1
+    assert [one.name for one in tmp_path.iterdir()] == ["value"]
 
 
 def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:

@@ -75,6 +75,43 @@ def test_values_at_their_limits_are_taken() -> None:
         assert stamping.encode(entry) == in_full(entry)
 
 
+def test_each_form_is_looked_at_in_every_entry() -> None:
+    goods = {
+        **{name: WHOLE[name] for name in "v seq boot ts_ms mono_ms offer venue".split()},
+        "kind": "goods",
+        "operator": "li",
+        "quantity": 1,
+        "movement": "held",
+    }
+    for name, good in (("member", "0" * 16), ("card", "a" * 26), ("agent", "a" * 26)):
+        stamping.encode({**goods, name: good})
+        with pytest.raises(EntryInvalid, match=name):
+            stamping.encode({**goods, name: good[:-1]})
+
+
+def test_integers_alone_may_be_too_long() -> None:
+    many = {**WHOLE, **{f"x{number}": 1 for number in range(300)}}
+    stamping.encode(many)
+    with pytest.raises(NotCanonical, match="are more than 4096"):
+        stamping.encode({**many, **{f"x{number}": 2**52 for number in range(300)}})
+
+
+def test_a_commit_has_a_limit_of_entries_and_bytes() -> None:
+    head = Head(boot=BOOT.boot)
+    for count in (0, 501):
+        with pytest.raises(EntryInvalid, match="1 to 500"):
+            stamping.stamp([tap(1)] * count, head, BOOT.boot)
+    made = stamping.stamp([tap(number) for number in range(500)], head, BOOT.boot)
+    assert made.total_bytes == sum(len(row[1].encode()) + 1 for row in made.rows)
+    assert [row[2] for row in made.rows] == [leaf[:8] for leaf in made.leaves]
+    assert [seq for _, seq in made.nonces] == list(range(500))
+    assert [row[0] for row in made.rows] == list(range(500))
+    long = [tap(number, note="x" * 3_000) for number in range(300)]
+    assert stamping.stamp(long[:200], head, BOOT.boot).total_bytes < 1_000_000
+    with pytest.raises(EntryInvalid, match="1000000 bytes"):
+        stamping.stamp(long, head, BOOT.boot)
+
+
 def test_no_more_shapes_are_remembered_than_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stamping, "SHAPES_MAX", 2)
     monkeypatch.setattr(stamping, "_shapes", {})
