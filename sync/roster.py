@@ -18,9 +18,11 @@ from __future__ import annotations
 
 import json
 import mmap
+import os
 import re
 import struct
 import sys
+import weakref
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -39,6 +41,8 @@ COUNT_MAX: Final = 400_000_000
 PROFILES_MAX: Final = 1 << 19
 TABLES_BYTES_MAX: Final = 16 << 20
 YEAR_MIN: Final = 2010
+#: How far around its guessed place a prefix is looked for at first.
+NEAR_RECORDS: Final = 64
 MONTHS_MAX: Final = (1 << 9) - 1
 _CARD: Final = re.compile(r"[a-z2-7]{26}\Z")
 #: From the alphabet of base32 (RFC 4648) to the digits that ``int`` reads.
@@ -239,8 +243,8 @@ def numbers(view: memoryview, code: str) -> memoryview[int] | Numbers:
 class Roster:
     """A roster file mapped into memory; safe to use from several threads."""
 
-    def __init__(self, mapped: mmap.mmap, layout: Layout) -> None:
-        """Use ``open``."""
+    def __init__(self, mapped: mmap.mmap, layout: Layout, file: int) -> None:
+        """Use ``open``; ``file`` is a descriptor that ``close`` closes."""
         profiles = struct.unpack(f"<{layout.profiles}I", mapped[layout.profile : layout.tables])
         # Everything that may fail comes before the first view, which would keep the file mapped.
         self.tables = decode_tables(mapped[layout.tables : layout.end], profiles)
@@ -251,6 +255,9 @@ class Roster:
         self.members = numbers(view[layout.members : layout.attributes], "Q")
         self.attributes = numbers(view[layout.attributes : layout.collision], "I")
         self._view = view
+        self._file = file
+        # Closed by ``close``, or with the last that holds the roster, as the mapping is.
+        self._let_go = weakref.finalize(self, os.close, file)
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -265,10 +272,12 @@ class Roster:
             if length < HEADER.size:
                 raise RosterInvalid(f"{path}: the roster ends inside its header")
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            descriptor = os.dup(file.fileno())
         try:
-            return cls(mapped, read_layout(mapped[: HEADER.size], length))
+            return cls(mapped, read_layout(mapped[: HEADER.size], length), descriptor)
         except RosterInvalid as error:
             mapped.close()
+            os.close(descriptor)
             raise RosterInvalid(f"{path}: {error}") from error
 
     @property
@@ -297,17 +306,50 @@ class Roster:
         """
         data = card_bytes(card)
         key = int.from_bytes(data[:8], "big")
-        index = bisect_left(self.prefixes, key)
-        if index == len(self.prefixes) or self.prefixes[index] != key:
+        index, here, also = self._place(key)
+        if not here:
             return None
-        if index + 1 < len(self.prefixes) and self.prefixes[index + 1] == key:
+        if also:
             found = self._among(index, key, int.from_bytes(data[8:], "big"))
             return None if found is None else self.entry(found)
-        return self.entry(index)
+        member = os.pread(self._file, 8, self.layout.members + index * 8)
+        bits = os.pread(self._file, 4, self.layout.attributes + index * 4)
+        little = int.from_bytes
+        return self._entry(index, little(bits, "little"), little(member, "little"))
+
+    def _place(self, key: int) -> tuple[int, bool, bool]:
+        """Index of the first prefix that is not below ``key``; whether it, and the next, equal it.
+
+        Hashes spread evenly, so the place is guessed, from what stands there guessed again, and a
+        few hundred bytes around it are read. Reading leaves the file in the kernel's cache alone:
+        a mapped page would count as this process's memory, with sixteen of its neighbours.
+        """
+        count = len(self.prefixes)
+        guess = min(key * count >> 64, max(0, count - 1))
+        for found in self._read(guess, min(count, guess + 1)):
+            guess += (key - found) * count >> 64
+        reach = NEAR_RECORDS
+        while True:
+            low = min(max(0, guess - reach), count)
+            high = max(low, min(count, guess + reach))
+            near = self._read(low, high)
+            at = bisect_left(near, key)
+            whole = (low == 0 or at > 0) and (high == count or at + 1 < len(near))
+            if whole:
+                following = near[at : at + 2]
+                return low + at, key in following[:1], key in following[1:]
+            reach *= 16
+
+    def _read(self, low: int, high: int) -> tuple[int, ...]:
+        """Prefixes of some records, from the file."""
+        data = os.pread(self._file, (high - low) * 8, HEADER.size + low * 8)
+        return struct.unpack(f"<{len(data) // 8}Q", data)
 
     def entry(self, index: int) -> RosterEntry:
         """The record at a position."""
-        bits, member = self.attributes[index], self.members[index]
+        return self._entry(index, self.attributes[index], self.members[index])
+
+    def _entry(self, index: int, bits: int, member: int) -> RosterEntry:
         if bits >> 13 >= len(self.tables.profiles):
             raise RosterInvalid(f"record {index} names a profile that is not there; pull again")
         place, tags = self.tables.profiles[bits >> 13]
@@ -342,6 +384,7 @@ class Roster:
         for view in (self.prefixes, self.members, self.attributes, self._view):
             view.release()
         self._mapped.close()
+        self._let_go()
 
     def __enter__(self) -> Self:
         return self

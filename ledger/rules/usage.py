@@ -88,6 +88,7 @@ class Usage:
         self._waiting: dict[tuple[str, int], set[str]] = {}
         self._gone: set[tuple[str, int]] = set()
         self._reversed: dict[str, int] = {}
+        self._since: dict[str, _Since] = {}
 
     def apply(self, entry: Entry, *, ledger: str = "") -> None:
         """Takes one entry into the fold.
@@ -145,16 +146,17 @@ class Usage:
     def units_since(self, size: int, *, offer: str = "", ledger: str = "") -> int:
         """Unreversed units of one ledger from position ``size`` on; of all offers if none is named.
 
-        The cost is what came since, not the length of the ledger.
+        Asked again for the same size, as between two receipts, it costs the same however much has
+        come since.
         """
-        uses = self._ledgers.get(ledger, [])
-        total = 0
-        for use in reversed(uses):
-            if use.seq < size:
-                break
-            if not offer or use.offer == offer:
-                total += use.quantity
-        return total
+        known = self._since.get(ledger)
+        if known is None or known.size != size:
+            known = self._since[ledger] = _Since(size)
+            for use in reversed(self._ledgers.get(ledger, [])):
+                if use.seq < size:
+                    break
+                known.count(use, use.quantity)
+        return known.units.get(offer, 0)
 
     def use_at(self, seq: int, *, ledger: str = "") -> Use | None:
         """The use that stands at a position, if it counts."""
@@ -204,6 +206,8 @@ class Usage:
         insort(self._members.setdefault(use.member, {}).setdefault(use.offer, []), use)
         insort(self._offers.setdefault(use.offer, []), use)
         insort(self._ledgers.setdefault(use.ledger, []), use, key=_seq)
+        if use.ledger in self._since:
+            self._since[use.ledger].count(use, use.quantity)
 
     def _void(self, entry: Entry, ledger: str) -> None:
         position = (_text(entry, "orig_ledger") or ledger, _number(entry, "orig_seq", -1))
@@ -217,12 +221,28 @@ class Usage:
             _take(self._members[use.member][use.offer], use)
             _take(self._offers[use.offer], use)
             _take_by_seq(self._ledgers[position[0]], use)
+            if position[0] in self._since:
+                self._since[position[0]].count(use, -use.quantity)
             self._reverse(position, use)
 
     def _reverse(self, position: tuple[str, int], use: Use) -> None:
         self._waiting.pop(position, None)
         self._gone.add(position)
         self._reversed[use.offer] = self._reversed.get(use.offer, 0) + use.quantity
+
+
+class _Since:
+    """Units of one ledger from a position on, by offer; under no name, of all."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.units: dict[str, int] = {}
+
+    def count(self, use: Use, quantity: int) -> None:
+        """Adds a use that came, or takes off one that was voided."""
+        if use.seq >= self.size:
+            for name in (use.offer, ""):
+                self.units[name] = self.units.get(name, 0) + quantity
 
 
 _quantity: Final = itemgetter(3)

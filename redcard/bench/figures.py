@@ -15,7 +15,7 @@ def measure(name: str, directory: Path, progress: Progress | None = None) -> lis
     """Runs one bench.
 
     Args:
-        name: ``append``, ``verify``, ``tap``, ``apdu`` or ``rules``.
+        name: ``append``, ``verify``, ``tap``, ``apdu``, ``rules`` or ``roster``.
         directory: a folder on the disk to measure.
         progress: called with steps done and steps in all.
 
@@ -76,12 +76,19 @@ def _rules(directory: Path, progress: Progress | None) -> list[Figure]:
     return bench_rules(directory, progress)
 
 
+def _roster(directory: Path, progress: Progress | None) -> list[Figure]:
+    from redcard.bench.roster import bench_roster
+
+    return bench_roster(directory, progress=progress)
+
+
 _BENCHES: dict[str, Callable[[Path, Progress | None], list[Figure]]] = {
     "append": _append,
     "verify": _verify,
     "tap": _tap,
     "apdu": _apdu,
     "rules": _rules,
+    "roster": _roster,
     "ingest": _ingest,
     "ingest-full": _ingest_full,
 }

@@ -225,6 +225,7 @@ _bench_command("verify", "The auditor's file over a ledger beside bare leaf hash
 _bench_command("tap", "Own code from the card's last answer to green beside a raw fdatasync.")
 _bench_command("apdu", "One exchange with a card through the driver beside bare smartcard.scard.")
 _bench_command("rules", "One decision, and loading 1,029 offers, beside what each may cost.")
+_bench_command("roster", "A card among 3.555 million: look-up, disk, memory, a day's changes.")
 
 
 @bench.command()

@@ -317,3 +317,22 @@ def test_kinds_that_neither_use_nor_void_are_passed_over() -> None:
     assert usage.units("museum") == 1
     assert usage.view("nobody", offer()) == UsageView()
     assert usage.view(MEMBER.ref, None) == UsageView()
+
+
+@given(st.lists(st.tuples(st.integers(0, 30), st.booleans(), st.integers(1, 3)), max_size=40))
+def test_units_since_a_size_follow_every_use_and_void(steps: list[tuple[int, bool, int]]) -> None:
+    usage, live = Usage(), dict[int, tuple[str, int]]()
+    for number, (size, voids, quantity) in enumerate(steps):
+        if voids and live:
+            seq = min(live)
+            usage.apply(void(number + 100, seq))
+            del live[seq]
+        else:
+            name = "museum" if number % 2 else "film"
+            usage.apply(redeem(number, NOW, offer=name, quantity=quantity))
+            live[number] = (name, quantity)
+        for asked in (size, 5):
+            found = [one for seq, one in live.items() if seq >= asked]
+            assert usage.units_since(asked) == sum(units for _, units in found)
+            mine = sum(units for name, units in found if name == "film")
+            assert usage.units_since(asked, offer="film") == mine
