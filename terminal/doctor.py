@@ -35,6 +35,7 @@ from terminal.home import Enrolment, Home
 from terminal.install import CA_KEYS, catalogue_of, named
 from terminal.journal import Journal
 from terminal.machine import ledger_key, open_keys
+from terminal.receipts.checkup import examine_printer
 from terminal.state import snapshot_age
 
 FREE_BYTES_MIN: Final = 200 << 20
@@ -84,6 +85,7 @@ def examine(
     findings += _snapshot(home, clock)
     findings += _server(home, clock, transport)
     findings += examine_readers(home.config.positions, surroundings)
+    findings += examine_printer(home)
     return findings
 
 
