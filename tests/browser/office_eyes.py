@@ -82,6 +82,10 @@ class Visitor:
         self.complaints.clear()
         return found
 
+    def resize(self, size: tuple[int, int]) -> None:
+        """Makes the window as large as another screen."""
+        self.page.set_viewport_size({"width": size[0], "height": size[1]})
+
     def close(self) -> None:
         """Closes the window."""
         self.page.context.close()

@@ -13,6 +13,7 @@ from server.roles import CONSOLE_ACTOR as CONSOLE
 from tests.browser.conftest import Album
 from tests.browser.looking import until
 from tests.browser.office_eyes import Visitor, visit
+from tests.browser.office_walk import walk
 from tests.browser.office_world import OfficeSite, office
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
@@ -33,6 +34,10 @@ def code_of(page: Page, site: OfficeSite) -> str:
     letters = page.inner_text(".secret").replace(" ", "")
     secret = base64.b32decode(letters + "=" * (-len(letters) % 8))
     return code_at(secret, site.time() // 1000 // STEP_S)
+
+
+def test_every_page_is_sound_in_english(chromium: Browser, site: OfficeSite, album: Album) -> None:
+    walk(chromium, site, album, "en")
 
 
 def test_a_new_person_signs_in(chromium: Browser, site: OfficeSite, album: Album) -> None:
