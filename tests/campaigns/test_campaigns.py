@@ -40,3 +40,8 @@ def test_every_module_of_the_rules_is_tried_with_mutants() -> None:
     modules = {path.stem for path in (mutants.ROOT / "ledger" / "rules").glob("*.py")}
     tried = {name.removeprefix("ledger.rules.") for name in mutants.TARGETS}
     assert modules - tried == mutants.WITHOUT_RULES
+
+
+def test_the_page_names_every_campaign() -> None:
+    page = (mutants.ROOT / "docs" / "testing.md").read_text("utf-8")
+    assert [name for name in CAMPAIGNS if f"`{name}`" not in page] == []
