@@ -25,6 +25,7 @@ from server.card_list import Membership
 from server.core import ServerCore
 from server.home import Configuration, ServerHome
 from server.pages.door import DEMO_PERSON
+from server.pages.offer_form import next_year
 from server.roles import CONSOLE_ACTOR
 from terminal.clock import Clock
 
@@ -179,9 +180,15 @@ async def _publish(
 
 
 async def _people(core: ServerCore) -> None:
-    """Who works at the demo's back office; the demo's own page lets its visitor in as the first."""
+    """Who works at the demo's back office, and an offer that waits there to be reviewed.
+
+    The demo's own page lets its visitor in as the first of them.
+    """
     for person, name, role, scope in PEOPLE:
         await core.people.add(CONSOLE_ACTOR, person, name=name, role=role, scope=scope)
+    last_year = json.loads(_shipped("offers.json"))[0]
+    waiting = next_year(last_year) | {"id": "BJ-C-101", "title": "地坛庙会门票（明年）"}
+    await core.drafts.submit(CONSOLE_ACTOR, await core.drafts.write(CONSOLE_ACTOR, waiting))
 
 
 def _shipped(name: str) -> bytes:
