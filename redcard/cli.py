@@ -42,6 +42,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "inquiry": ("redcard.commands.inquiry", "inquiry", "What a member used and can still take"),
     "search": ("redcard.commands.inquiry", "search", "Find an offer by name, initials or number"),
     "bookings": ("redcard.commands.inquiry", "bookings", "Who is booked here today"),
+    "book": ("redcard.commands.inquiry", "book", "Book a session for a caller"),
     "practice": ("redcard.commands.inquiry", "practice", "Practice mode: start, end, set up"),
     "counter": ("redcard.commands.pages", "counter", "Serve the counter page on this machine"),
     "kiosk": ("redcard.commands.pages", "kiosk", "Serve the kiosk page on this machine"),

@@ -29,6 +29,7 @@ from server.ingest import Answer, refuse
 from server.key_list import key_list
 from server.operations import METRICS_MEDIA_TYPE
 from server.questions import answer_hold, answer_lease, origin_of_asker
+from server.telephone import answer_booking
 from sync.asking import QUESTION_BYTES_MAX, QUESTION_MEDIA_TYPE
 from sync.enrolment import ENROL_BYTES_MAX, decode_request, encode_enrolled
 from sync.envelope import (
@@ -261,6 +262,22 @@ async def post_lease(ledger: Ledger, request: Request, core: Core) -> Response:
     with core.ingest.place(f"leases {ledger}"):
         origin, body = await _question(ledger, request, core)
         note = await answer_lease(core, ledger, origin, body)
+    return Response(note, media_type=NOTE_MEDIA_TYPE)
+
+
+@router.post(
+    "/v1/logs/{ledger}/bookings",
+    summary="Book a session for a caller",
+    response_description="booked or why not: a note signed by the server's feed key",
+    openapi_extra=body_of(QUESTION_MEDIA_TYPE),
+    responses=responses_of(_TEXT, 400, 401, 403, 404, 413, 429, 503),
+    response_class=Response,
+)
+async def post_booking(ledger: Ledger, request: Request, core: Core) -> Response:
+    """Books at the terminal's own venue; the token comes by the feed."""
+    with core.ingest.place(f"bookings {ledger}"):
+        origin, body = await _question(ledger, request, core)
+        note = await answer_booking(core, ledger, origin, body)
     return Response(note, media_type=NOTE_MEDIA_TYPE)
 
 

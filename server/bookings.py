@@ -11,7 +11,7 @@ import csv
 import io
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
@@ -72,7 +72,7 @@ class Outcome:
 
 
 async def book(core: ServerCore, wanted: Wanted) -> reservations.Issued:
-    """Books one session.
+    """Books one session; the same again answers with the booking that stands.
 
     Raises:
         ImportRefused: a field is wrong, or the digits do not name one card; nothing was booked.
@@ -85,9 +85,23 @@ async def book(core: ServerCore, wanted: Wanted) -> reservations.Issued:
     card = await _one(core, found, wanted)
     venue = published.venues.get(wanted.venue) or Venue(wanted.venue)
     from_ms, until_ms = _session(published, wanted, venue)
+    standing = await _standing(core, wanted, from_ms, dict(found)[card])
+    if standing is not None:
+        return standing
     return await core.reserve(
         card, wanted.offer, wanted.venue, from_ms=from_ms, until_ms=until_ms, units=wanted.units
     )
+
+
+async def _standing(
+    core: ServerCore, wanted: Wanted, from_ms: int, member: str
+) -> reservations.Issued | None:
+    """What this member has booked of this session already: an answer may have been lost."""
+    for row in await core.reservations(offer=wanted.offer, venue=wanted.venue):
+        if (row["member"], row["from_ms"], row["state"]) == (member, from_ms, ISSUED):
+            kept = {field.name: row[field.name] for field in fields(reservations.Issued)[:-1]}
+            return reservations.Issued(**kept, token="")
+    return None
 
 
 async def book_all(core: ServerCore, data: bytes) -> list[Outcome]:
@@ -126,15 +140,13 @@ def read_csv(data: bytes) -> list[Wanted]:
         for row in reader:
             if len(found) >= ROWS_MAX:
                 raise ImportRefused(f"more than {ROWS_MAX} lines; nothing was booked")
-            fields = {name: (row.get(name) or "").strip() for name in COLUMNS}
-            units = fields["units"] or "1"
+            given = {name: (row.get(name) or "").strip() for name in COLUMNS}
+            units = given["units"] or "1"
             if not (units.isascii() and units.isdigit() and len(units) < 5):
                 raise ImportRefused(f"line {reader.line_num}: units is a number")
-            words = (fields[name] for name in COLUMNS[:-1])
+            words = (given[name] for name in COLUMNS[:-1])
             offer, venue, session, last4, name = words
-            found.append(
-                Wanted(offer, venue, session, last4, name, int(units), reader.line_num)
-            )
+            found.append(Wanted(offer, venue, session, last4, name, int(units), reader.line_num))
     except csv.Error as error:
         raise ImportRefused(f"line {reader.line_num}: {error}; nothing was booked") from None
     return found

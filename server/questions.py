@@ -82,7 +82,7 @@ async def answer_hold(core: ServerCore, ledger: str, origin: str, body: bytes) -
         DatabaseFault: nothing was held, as far as is known; ask again.
     """
     question = Question.of(ledger, decode_hold(body))
-    await _need_place(core, ledger, question.venue)
+    await need_place(core, ledger, question.venue)
     try:
         decision = await _hold(core, question)
         if _may_change(decision) and await _behind(core):
@@ -124,7 +124,7 @@ async def answer_lease(core: ServerCore, ledger: str, origin: str, body: bytes) 
         DatabaseFault: nothing was granted, as far as is known; ask again.
     """
     question = decode_lease(body)
-    await _need_place(core, ledger, question.venue)
+    await need_place(core, ledger, question.venue)
     try:
         async with core.database.writing() as connection:
             published = await core.book.read(connection)
@@ -137,7 +137,7 @@ async def answer_lease(core: ServerCore, ledger: str, origin: str, body: bytes) 
     return _signed(core, answer)
 
 
-async def _need_place(core: ServerCore, ledger: str, venue: str) -> None:
+async def need_place(core: ServerCore, ledger: str, venue: str) -> None:
     """A terminal asks for the venues that it was activated for, and learns nothing of others."""
     statement = (
         select(terminals.c.venues)

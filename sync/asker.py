@@ -23,6 +23,13 @@ from sync.asking import (
     leases_path,
 )
 from sync.batch import ledger_of
+from sync.booking import (
+    BookingAnswer,
+    BookingQuestion,
+    bookings_path,
+    decode_booked,
+    encode_booking,
+)
 from sync.errors import Malformed, Refused
 from sync.protocol import TIME_HEADER, StatusWord, authorize
 from sync.transport import Request, Response, Transport
@@ -79,7 +86,28 @@ class Asker:
         """
         return self._ask(leases_path(self._ledger), encode_lease(question), _LEASE)
 
+    def book(self, question: BookingQuestion) -> BookingAnswer:
+        """Books a session for a caller; the token that it brings is in the feed.
+
+        Raises:
+            Unreachable, Refused, Malformed, NoteInvalid: as ``hold``.
+        """
+        body = encode_booking(question)
+        answer = decode_booked(self._opened(bookings_path(self._ledger), body))
+        if (answer.origin, answer.question) != (self._origin, digest(body)):
+            raise Malformed("the server answered another question than was asked")
+        return answer
+
     def _ask(self, path: str, body: bytes, words: frozenset[Word]) -> Answer:
+        answer = decode_answer(self._opened(path, body))
+        if (answer.origin, answer.question) != (self._origin, digest(body)):
+            raise Malformed("the server answered another question than was asked")
+        if answer.word not in words:
+            raise Malformed(f"{answer.word} is no answer to this question")
+        return answer
+
+    def _opened(self, path: str, body: bytes) -> str:
+        """The text of the signed answer to a question."""
         response = self._post(path, body, self._now_ms())
         try:
             check_answer(response)
@@ -89,12 +117,7 @@ class Asker:
                 raise
             response = self._post(path, body, server_ms)
             check_answer(response)
-        answer = decode_answer(open_note(response.body, [self._feed]).text)
-        if (answer.origin, answer.question) != (self._origin, digest(body)):
-            raise Malformed("the server answered another question than was asked")
-        if answer.word not in words:
-            raise Malformed(f"{answer.word} is no answer to this question")
-        return answer
+        return open_note(response.body, [self._feed]).text
 
     def _post(self, path: str, body: bytes, ts_ms: int) -> Response:
         headers = {

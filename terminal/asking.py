@@ -22,6 +22,7 @@ from ledger.errors import LedgerError
 from ledger.rules.terms import OnlineAnswer, Refill
 from sync.asker import Asker
 from sync.asking import Answer, HoldQuestion, LeaseQuestion, Word
+from sync.booking import BookingAnswer, BookingQuestion
 from sync.errors import Refused, SyncError, Unreachable
 from terminal.state import TerminalFacts
 from terminal.stock import Prepared
@@ -101,6 +102,21 @@ class ServerQuestions:
 
         done = self._within_time(asked)
         return Refill.NOT_ASKED if done is None else _REFILLS[done.value.word]
+
+    def book(self, question: BookingQuestion) -> BookingAnswer | None:
+        """Books a session for a caller, ``None`` when no answer came; the token is fetched."""
+
+        def asked() -> BookingAnswer:
+            try:
+                answer = self._asker.book(question)
+            except Unreachable:
+                answer = self._asker.book(question)
+            if answer.reservation:
+                self._fetch()
+            return answer
+
+        done = self._within_time(asked)
+        return None if done is None else done.value
 
     def _within_time(self, work: Callable[[], T]) -> _Done[T] | None:
         """What the work brings, ``None`` if it fails or takes too long; it may end later."""

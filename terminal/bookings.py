@@ -10,6 +10,9 @@ from __future__ import annotations
 from ledger.rules import windows
 from ledger.rules.offer import Offer
 from ledger.rules.reservations import Reservation
+from sync.booking import BookingQuestion, encode_booking
+from sync.errors import Malformed
+from terminal.errors import GoodsRefused, RequestInvalid
 from terminal.manual import day_start_of
 from terminal.parts import Parts
 from terminal.position import Position
@@ -38,6 +41,44 @@ class BookingList:
             return []
         found = [one for one in desk.known(venue.id) if start <= one.from_ms < end]
         return [self._shown(one, venue.zone, now.now_ms) for one in found]
+
+    def add(
+        self, held: Position, offer: str, session: str, last4: str, name: str, units: int
+    ) -> BookingShown:
+        """Books a session at this venue for a caller; nothing of the caller is kept here.
+
+        Raises:
+            RequestInvalid: the server said why not, and what to do.
+            GoodsRefused: the server did not answer; nothing is booked as far as is known.
+        """
+        parts, now = self._parts, self._parts.facts.time.now()
+        venue = parts.facts.installed.venue(held.config.venue)
+        question = BookingQuestion(
+            offer=offer,
+            venue=venue.id,
+            session=session,
+            last4=last4,
+            name=name,
+            units=units,
+            ts_ms=now.now_ms,
+        )
+        try:
+            encode_booking(question)
+        except Malformed as error:
+            raise RequestInvalid(str(error), field="booking") from None
+        answer = None if parts.book is None else parts.book(question)
+        if answer is None:
+            raise GoodsRefused(
+                "the server does not answer: note the call and book again later; asking twice "
+                "books once",
+                word="server_needed",
+            )
+        if answer.fault:
+            raise RequestInvalid(answer.fault, field="booking", word="booking_refused")
+        booked = Reservation(
+            answer.reservation, "", offer, venue.id, answer.from_ms, answer.until_ms, units
+        )
+        return self._shown(booked, venue.zone, now.now_ms)
 
     def _shown(self, one: Reservation, zone: str, now_ms: int) -> BookingShown:
         offer = self._parts.facts.installed.offer(one.offer)

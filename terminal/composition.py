@@ -232,7 +232,8 @@ def _assemble(held: _Held, readers: Sequence[CardReader]) -> TerminalService:
     settings = RemoteSettings(held.journal, config)
     orders = Orders(held.server.state, held.journal, supervisors, held.wipe, settings)
     reporter = Reporter(held.home.path, source, facts, settings)
-    stock = StockDesk(writer, facts, _questions(held, source, feed))
+    questions = _questions(held, source, feed)
+    stock = StockDesk(writer, facts, questions)
 
     def changed(position: str) -> None:
         service.notify(position)
@@ -263,6 +264,7 @@ def _assemble(held: _Held, readers: Sequence[CardReader]) -> TerminalService:
             staff=StaffPin(held.home.path / "staff.json"),
             closing=held.server.closing(source),
             reservations=reservations,
+            book=questions.book if questions is not None else None,
         ),
         [Position(position, changed) for position in config.positions],
     )

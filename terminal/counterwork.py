@@ -298,6 +298,20 @@ class CounterWork:
         """Bookings of the position's venue on a day, today as a rule."""
         return self._bookings.day(self._position_of(position), day)
 
+    @in_its_room
+    def book(
+        self,
+        position: str,
+        offer: str,
+        session: str,
+        last4: str,
+        name: str = "",
+        units: int = 1,
+    ) -> BookingShown:
+        """Books a session at this venue for a caller; the name is compared and kept nowhere."""
+        held = self._position_of(position)
+        return self._bookings.add(held, check_name(offer, "offer"), session, last4, name, units)
+
     # Late entries (补录).
 
     @in_its_room

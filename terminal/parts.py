@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from readers.connection import CardConnection
 from readers.supervision import CardReader
+from sync.booking import BookingAnswer, BookingQuestion
 from terminal.corrections import Corrections
 from terminal.courier import Courier
 from terminal.flow import TapFlow
@@ -35,6 +36,7 @@ class Parts:
         verdicts: the server's newest judgement of each entry that it has judged.
         problems: what hinders the terminal beside ledger and link, a sentence each.
         closing: what to close after the ledger.
+        book: asks the server for a booking by telephone, ``None`` without a server.
         reservations: tokens of bookings, none in the practice room.
         practice: it is the practice room; pages show that and nothing travels.
         staff: the PIN of the staff corner.
@@ -62,3 +64,4 @@ class Parts:
     closing: Sequence[Callable[[], None]] = ()
     practice: bool = False
     reservations: ReservationDesk | None = None
+    book: Callable[[BookingQuestion], BookingAnswer | None] | None = None

@@ -172,6 +172,7 @@ def _assembled(
         origin=origin,
         practice=True,
         reservations=None,
+        book=None,
         writer=writer,
         facts=facts,
         journal=journal,

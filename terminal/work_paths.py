@@ -76,6 +76,10 @@ ACTS: Final[Mapping[str, Path]] = {
     "holds/release": Path("release_hold", {"hold": str}),
     "practice/start": Path("start_practice"),
     "practice/end": Path("end_practice"),
+    "bookings/add": Path(
+        "book",
+        {**dict.fromkeys(("offer", "session", "last4", "name"), str), "units": int},
+    ),
     "manual/sheet": Path("issue_sheet", wraps="sheet"),
     "manual/add": Path(
         "add_manual",

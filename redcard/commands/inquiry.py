@@ -95,6 +95,32 @@ def bookings(session: Session, day: str, position: str) -> int:
     return 0
 
 
+@click.command()
+@click.argument("offer")
+@click.argument("at", metavar="SESSION")
+@click.option("--last4", required=True, help="Last four digits of the caller's card.")
+@click.option("--name", default="", help="Only compared, where several cards end alike.")
+@click.option("--units", type=click.IntRange(1, 1000), default=1)
+@_POSITION
+@shared_options
+@pass_session
+def book(session: Session, /, offer: str, at: str, position: str, **given: Any) -> int:
+    """Book a SESSION (2014-06-02T09:00) of OFFER at this venue for a caller.
+
+    The server answers at once; asking twice books once. Nothing of the caller is kept here.
+    """
+    with at_terminal(session, readers=False) as (desk, _now_ms):
+        booked = desk.act(
+            "bookings/add", position=position or None, offer=offer, session=at, **given
+        )
+    text = session.say(
+        f"已预约 {booked['title']} {local_text(booked['from_ms'])}，编号 {booked['booking'][:8]}",
+        f"booked {booked['title_en']} {local_text(booked['from_ms'])}, {booked['booking'][:8]}",
+    )
+    emit(session, booked, text)
+    return 0
+
+
 @click.group()
 def practice() -> None:
     """Practice mode (练习): own ledger and keys, demo cards only; never counted."""
