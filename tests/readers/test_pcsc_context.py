@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -39,6 +40,7 @@ class StuckService:
 @pytest.fixture
 def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[StuckService]:
     monkeypatch.setattr("readers.pcsc_context.SERVICE_TIMEOUT_MS", 20)
+    monkeypatch.setattr("readers.pcsc_link.CONNECTING_S", 0)
     stuck = StuckService()
     yield stuck
     stuck.go.set()
@@ -49,6 +51,9 @@ def test_no_more_than_a_few_calls_hang_at_a_time(service: StuckService) -> None:
     for _ in range(HANGING_MAX + 3):
         with pytest.raises(ServiceMissing, match="restart pcscd"):
             contexts.open()
+    end = time.monotonic() + PATIENCE_S
+    while service.asked < HANGING_MAX and time.monotonic() < end:
+        time.sleep(0.005)  # threads that had no turn yet
     assert service.asked == HANGING_MAX
 
 
