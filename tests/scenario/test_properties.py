@@ -24,6 +24,7 @@ from redcard.scenario.world import World, opened
 
 STOCK = 7
 DAILY = 2
+CAP = 2
 SCENARIO = f"""\
 scenario: anything may happen
 start: 2026-06-01T09:00:00+08:00
@@ -52,12 +53,27 @@ offers:
     limits: [{{count: 1, per: offer}}]
     stock: {{pool: 2}}
     offline: online
+  film:
+    kind: coupon
+    from: 2026-06-01T00:00:00+08:00
+    until: 2026-07-01T00:00:00+08:00
+    cap: {CAP}
+    offline: capped
+  tour:
+    kind: ticket
+    from: 2026-06-01T00:00:00+08:00
+    until: 2026-07-01T00:00:00+08:00
+    stock: {{pool: 3}}
+    offline: reserved
+reservations:
+  r1: {{member: m1, offer: tour, venue: east}}
+  r2: {{member: m2, offer: tour, venue: west, units: 2, until: 2026-06-02T00:00:00+08:00}}
 steps: []
 """
 DAY_MS = 86_400_000
 TERMINALS = st.sampled_from(["t1", "t2", "t3"])
 CARDS = st.sampled_from(["a", "b", "c", "d"])
-OFFERS = st.sampled_from(["museum", "pack", "course"])
+OFFERS = st.sampled_from(["museum", "pack", "course", "film", "tour"])
 
 
 class Anything(RuleBasedStateMachine):
@@ -182,6 +198,30 @@ class Anything(RuleBasedStateMachine):
 
     @precondition(lambda self: hasattr(self, "world"))
     @invariant()
+    def a_reservation_is_used_once_by_its_member_at_its_venue(self) -> None:
+        used = [e for name in self.world.machines for e in self.live(name) if e["offer"] == "tour"]
+        tokens = [entry["reservation"] for entry in used]
+        assert len(set(tokens)) == len(tokens)
+        places = {member_ref("m1"): ("east", 1), member_ref("m2"): ("west", 2)}
+        for entry in used:
+            venue, units = places[entry["member"]]
+            assert entry["venue"] == venue
+            assert entry["quantity"] <= units
+
+    @precondition(lambda self: hasattr(self, "world"))
+    @invariant()
+    def cut_off_a_terminal_gives_out_no_more_than_its_cap(self) -> None:
+        for name, machine in self.world.machines.items():
+            held = machine.acknowledged()
+            alone = [
+                entry["quantity"]
+                for entry in self.live(name)
+                if (entry["offer"], entry["mode"]) == ("film", "offline") and entry["seq"] >= held
+            ]
+            assert sum(alone) <= CAP
+
+    @precondition(lambda self: hasattr(self, "world"))
+    @invariant()
     def no_terminal_exceeds_a_limit_that_it_can_see(self) -> None:
         for name in self.world.machines:
             days: dict[tuple[Any, int], int] = {}
@@ -222,7 +262,7 @@ class Anything(RuleBasedStateMachine):
         centre.judge()
         for finding in centre.findings.values():
             assert bool(finding.reasons) is (finding.verdict.value == "accepted_flagged")
-        for offer in ("museum", "pack", "course"):
+        for offer in ("museum", "pack", "course", "film", "tour"):
             assert centre.usage.units(offer) == sum(
                 event.number("quantity", 1)
                 for held in centre.ledgers.values()
