@@ -112,6 +112,8 @@ class Door:
         now_ms = self._desk.now_ms()
         async with self._desk.database.writing() as connection:
             await self._tried(connection, row, "sign_in.demo", result=DONE)
+            mine = update(people).where(people.c.person == row.person)
+            await connection.execute(mine.values(temporary=False))  # nobody was told the password
             await _forget_old(connection, now_ms)
             token = await _open(connection, row.person, complete=True, now_ms=now_ms)
         return SignIn(Step.DONE, token, now_ms + SESSION_MS)

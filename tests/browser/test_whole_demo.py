@@ -125,3 +125,12 @@ def test_the_first_two_minutes(demo: RunningDemo, visitor: Visitor, album: Album
     expect(page.locator("#outcome .verdict.good")).to_contain_text("登记 8 笔", timeout=20_000)
     expect(page.locator("#outcome .verdict.good")).to_contain_text("丢失 0 笔")
     album.take(page, "demo-report")
+
+    # One click to the back office, without a password: the demo's own door.
+    with page.expect_popup() as opened:
+        page.click("a:has-text('管理后台')")
+    office = opened.value
+    expect(office.locator("h1")).to_have_text("总览", timeout=20_000)
+    expect(office.get_by_text("孔庙和国子监博物馆").first).to_be_visible()
+    assert "key=" not in office.url
+    album.take(office, "demo-office")
