@@ -56,7 +56,7 @@ class CounterWork:
         #: Where a position is in practice mode: the work of its room.
         self.rooms: dict[str, CounterWork] = {}
         self.training: Practice | None = None
-        self._search = OfferSearch()
+        self.finder = OfferSearch()
         self._collections = Collections(parts, position_of)
         self._shifts = ShiftWork(parts, self._printer_fault)
         self._goods = GoodsDesk(parts)
@@ -135,7 +135,7 @@ class CounterWork:
         installed, now = parts.facts.installed, parts.facts.time.now()
         held = self._position_of(position) if position else None
         venue = installed.venue(held.config.venue) if held is not None else None
-        found = self._search.find(installed.catalogue, query, venue=venue, limit=limit)
+        found = self.finder.find(installed.catalogue, query, venue=venue, limit=limit)
         with parts.writer.turn:
             left = {
                 one.offer.id: parts.stock.left(one.offer, venue, now)

@@ -22,12 +22,12 @@ _NONE: Final = 99
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """What one offer is found by, all in lower case."""
+    """What one offer is found by, all in lower case; each title and spelling begins a line."""
 
     offer: Offer
     number: str
-    titles: tuple[str, ...]
-    ways: tuple[str, ...]
+    titles: str
+    ways: str
     words: str
 
 
@@ -69,6 +69,10 @@ class OfferSearch:
         found.sort(key=lambda one: (one.rank, not one.here, one.offer.until_ms, one.offer.id))
         return found[: min(limit, RESULTS_MAX)]
 
+    def warm(self, catalogue: Catalogue) -> None:
+        """Makes the index of a snapshot before anybody types."""
+        self._index(catalogue)
+
     def _index(self, catalogue: Catalogue) -> tuple[_Line, ...]:
         with self._lock:
             if self._of is not catalogue:
@@ -84,8 +88,8 @@ def _line(offer: Offer) -> _Line:
     return _Line(
         offer=offer,
         number=offer.id.lower(),
-        titles=tuple("".join(one.split()).lower() for one in names if one),
-        ways=tuple(way for name in names if name for way in spellings(name)),
+        titles="".join(f"\n{''.join(one.split()).lower()}" for one in names if one),
+        ways="".join(f"\n{way}" for name in names if name for way in spellings(name)),
         words="".join(words).lower(),
     )
 
@@ -98,18 +102,10 @@ def _rank(line: _Line, wanted: str) -> int:
         return 1
     if wanted.isdigit() and number.rpartition("-")[2].lstrip("0") == wanted.lstrip("0"):
         return 2
-    titles, ways = line.titles, line.ways
-    for rank, hit in enumerate(
-        (
-            any(title.startswith(wanted) for title in titles),
-            any(way.startswith(wanted) for way in ways),
-            any(wanted in title for title in titles),
-            any(wanted in way for way in ways),
-            wanted in number,
-            wanted in line.words,
-        ),
-        3,
-    ):
-        if hit:
-            return rank
-    return _NONE
+    if wanted in line.titles:
+        return 3 if f"\n{wanted}" in line.titles else 5
+    if wanted in line.ways:
+        return 4 if f"\n{wanted}" in line.ways else 6
+    if wanted in number:
+        return 7
+    return 8 if wanted in line.words else _NONE

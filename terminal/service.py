@@ -78,6 +78,7 @@ class TerminalService:
             found = resolve(name, self.parts, held.config.venue)
             if found is not None:
                 self._desk.unshown[name] = found
+        self._warm()
         for reader in self.parts.readers:
             reader.start(self.reception)
         self.parts.courier.start()
@@ -129,6 +130,7 @@ class TerminalService:
         """Something that every page shows has changed: link, clock, snapshot."""
         for position in self._positions.values():
             position.touch()
+        self._warm()
 
     @in_its_room
     def snapshot_view(self, position: str) -> PositionView:
@@ -337,6 +339,11 @@ class TerminalService:
         return self.parts.staff.enter(pin, self.parts.facts.time.now().now_ms)
 
     # Inside.
+
+    def _warm(self) -> None:
+        """A clerk who types waits for no index; a kiosk has no search and pays for none."""
+        if any(held.config.profile == "counter" for held in self._positions.values()):
+            self.work.finder.warm(self.parts.facts.installed.catalogue)
 
     def position(self, name: str) -> Position:
         """One position by its name; raises PositionUnknown."""
