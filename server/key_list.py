@@ -9,6 +9,7 @@ from server.core import ServerCore
 from server.home import TERMINALS
 from server.schema import ledgers
 
+
 async def key_list(core: ServerCore) -> bytes:
     """The list as of now, a signed note (``ledger.log.keylist``)."""
     statement = select(
