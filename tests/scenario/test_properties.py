@@ -30,7 +30,7 @@ scenario: anything may happen
 start: 2026-06-01T09:00:00+08:00
 members: {{m1: {{}}, m2: {{}}, m3: {{}}}}
 cards: {{a: {{member: m1}}, b: {{member: m1}}, c: {{member: m2}}, d: {{member: m3}}}}
-terminals: {{t1: {{venue: east}}, t2: {{venue: west}}, t3: {{venue: west}}}}
+terminals: {{t1: {{venue: east}}, t2: {{venue: west}}, t3: {{venue: west, online: false}}}}
 supervisors: [s1]
 offers:
   museum:
@@ -109,6 +109,16 @@ class Anything(RuleBasedStateMachine):
         snapshot = self.machine(name).snapshot
         view = card_view([card], snapshot.cards, snapshot.members)
         self.tap(name, TapOrder(nonce=f"n{self.count}", card=view, offer=offer, quantity=quantity))
+
+    @rule(
+        where=st.sampled_from(
+            [("t1", "a", "tour"), ("t1", "b", "tour"), ("t2", "c", "tour"), ("t3", "c", "tour")]
+            + [("t3", card, "film") for card in "abcd"]
+        )
+    )
+    def taps_where_it_is_scarce(self, where: tuple[str, str, str]) -> None:
+        name, card, offer = where
+        self.taps(name, card, offer, 1)
 
     @rule(pick=st.integers(0, 999))
     def taps_again(self, pick: int) -> None:
