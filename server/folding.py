@@ -7,7 +7,9 @@ stored, it is in the tree, and it is judged ``unusable``.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import date
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Table, func, select
@@ -234,7 +236,7 @@ def row_of(log: int, event: Event, member: str, published: Published) -> dict[st
         "after_ms": event.after_ms,
         "before_ms": event.before_ms,
         "at_ms": event.at_ms,
-        "day": int(local_day(event.at_ms, venue.zone).strftime("%Y%m%d")),
+        "day": _day_of(event, venue.zone),
         "original": str(original_position(event)) if void else "",
         "counted": False,
         "voided": False,
@@ -242,6 +244,19 @@ def row_of(log: int, event: Event, member: str, published: Published) -> dict[st
         "reasons": "",
         "counterpart": "",
     }
+
+
+def _day_of(event: Event, zone: str) -> int:
+    """The venue's day that an event counts on, ``yyyymmdd``.
+
+    A late entry from the paper sheet counts on the day that the sheet names, if that is not later
+    than the entry itself.
+    """
+    happened = local_day(event.at_ms, zone)
+    if event.kind == Kind.MANUAL:
+        with suppress(ValueError):
+            happened = min(happened, date.fromisoformat(event.text("day")))
+    return int(happened.strftime("%Y%m%d"))
 
 
 async def events_of_members(

@@ -129,3 +129,39 @@ def test_every_figure_has_its_definition() -> None:
     counts = {"manual", "recorded", "confirmed", "lost", "twice"}
     assert figures | counts == set(DEFINITIONS)
     assert all(zh and en for zh, en in DEFINITIONS.values())
+
+
+@pytest.mark.parametrize(
+    ("named", "month"),
+    [
+        ("2014-05-29", "2014-05"),
+        ("2014-04-30", "2014-04"),
+        ("2014-06-01", "2014-05"),
+        ("yesterday", "2014-05"),
+    ],
+)
+def test_a_late_entry_counts_on_the_day_that_its_sheet_names(
+    home: Path, named: str, month: str
+) -> None:
+    async def run(core: ServerCore, time: Time) -> None:
+        terminal = await enrol(core, "kiosk", time)
+        terminal.append(
+            "manual",
+            nonce="m",
+            card="",
+            offer="museum",
+            venue="M01",
+            operator="op1",
+            code="A02",
+            sheet="0001-01",
+            day=named,
+            reason_code="power",
+            supervisor="s1",
+            quantity=1,
+        )
+        await push(core, terminal)
+        await core.judge()
+        counts = (await core.month_report(month)).counts
+        assert (counts["manual"], counts["recorded"]) == (1, 0)
+
+    play(run, home)
