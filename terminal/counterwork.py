@@ -24,7 +24,7 @@ from terminal.position import Position
 from terminal.practice import Practice, in_its_room
 from terminal.presenting import Presented
 from terminal.requests import WAIT_MS_MAX, check_name, check_number
-from terminal.search import RESULTS_MAX, OfferSearch
+from terminal.search import RESULTS_MAX, OfferSearch, shown
 from terminal.shiftwork import ShiftWork
 from terminal.wedge_desk import WedgeDesk
 from terminal.work_answers import (
@@ -142,22 +142,7 @@ class CounterWork:
                 for one in found
                 if venue is not None and one.here
             }
-        return [
-            Found(
-                id=one.offer.id,
-                title=one.offer.title or one.offer.id,
-                title_en=one.offer.title_en or one.offer.title or one.offer.id,
-                kind=one.offer.kind.value,
-                level=one.offer.level,
-                category=one.offer.category,
-                until_ms=one.offer.until_ms,
-                here=one.here,
-                rank=one.rank,
-                stock_left=left.get(one.offer.id),
-                phone=one.offer.phone,
-            )
-            for one in found
-        ]
+        return [shown(one, left.get(one.offer.id)) for one in found]
 
     # Member self-query (会员自查).
 

@@ -13,6 +13,7 @@ from ledger.rules.catalogue import Catalogue, held_at
 from ledger.rules.offer import Offer
 from ledger.rules.terms import Venue
 from terminal.pinyin import spellings
+from terminal.work_answers import Found
 
 QUERY_CHARACTERS_MAX: Final = 64
 RESULTS_MAX: Final = 100
@@ -109,3 +110,22 @@ def _rank(line: _Line, wanted: str) -> int:
     if wanted in number:
         return 7
     return 8 if wanted in line.words else _NONE
+
+
+def shown(match: Match, stock_left: int | None) -> Found:
+    """A match as pages and programs see it; ``stock_left`` is counted by whoever has the stock."""
+    offer = match.offer
+    return Found(
+        id=offer.id,
+        title=offer.title or offer.id,
+        title_en=offer.title_en or offer.title or offer.id,
+        kind=offer.kind.value,
+        level=offer.level,
+        category=offer.category,
+        until_ms=offer.until_ms,
+        here=match.here,
+        rank=match.rank,
+        stock_left=stock_left,
+        phone=offer.phone,
+        offline=offer.offline.value,
+    )

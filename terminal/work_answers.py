@@ -82,7 +82,10 @@ class CollectionShown:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One offer that a search found; ``rank`` 0 is the best match."""
+    """One offer that a search found; ``rank`` 0 is the best match.
+
+    ``offline``: how it is given out without the server, as in the catalogue.
+    """
 
     id: str
     title: str
@@ -95,6 +98,7 @@ class Found:
     rank: int
     stock_left: int | None = None
     phone: str = ""
+    offline: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ jobs out over ``terminal.counterwork.CounterWork``.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -17,6 +18,7 @@ from terminal.receipts.layout import Line
 from terminal.work_answers import CollectionShown
 
 FORM_CHARACTERS_MAX: Final = 8_000
+FIGURE_DIGITS_MAX: Final = 9
 
 
 def _(text: str) -> str:
@@ -37,6 +39,16 @@ _REFUSALS: Final[Mapping[str, str]] = {
     "not_leased": _("This counter has no units of its own to hold. Nothing was recorded."),
     "beyond_lease": _("So many are not free here. Nothing was recorded."),
     "not_on_hand": _("So many do not lie on the shelf. Nothing was recorded."),
+    "booking_refused": _(
+        "Not booked: no card in force ends so, or the session is full or not given. Please check."
+    ),
+    "server_needed": _(
+        "The server does not answer. Note the call and book later; asking twice books once."
+    ),
+    "sheet_unknown": _("This sheet was not printed here; its number stands on top of the paper."),
+    "line_entered": _("This line was entered before. Nothing was recorded."),
+    "supervisor_needed": _("Number and PIN do not fit, or no own card was tapped. Not recorded."),
+    "manual_not_allowed": _("This offer is never given out on paper. Nothing was recorded."),
     "practice": _("Practice needs its demo cards first; connect this machine once."),
 }
 _REFUSED: Final = _("The terminal refused this. Nothing was recorded; please try again.")
@@ -148,3 +160,21 @@ class Panel:
     def said(self, words: Wording) -> str:
         """The refusal in words, or nothing."""
         return words.gettext(_REFUSALS.get(self.refusal, _REFUSED)) if self.refusal else ""
+
+
+def fields_of(value: str) -> dict[str, str]:
+    """The fields of a form that was sent, without spaces around; none if it is no form."""
+    try:
+        document = json.loads(value or "{}")
+    except ValueError:
+        return {}
+    if not isinstance(document, dict):
+        return {}
+    return {str(name): str(text).strip() for name, text in document.items()}
+
+
+def whole(text: str, most: int) -> int:
+    """A whole number from 1 to ``most``, or 0 where the text is none."""
+    if not text.isascii() or not text.isdigit() or len(text) > FIGURE_DIGITS_MAX:
+        return 0
+    return int(text) if int(text) <= most else 0

@@ -10,6 +10,7 @@ from terminal.web.asking import Override, OverridePanel, PracticePanel
 from terminal.web.booked import BookedPanel
 from terminal.web.collecting import CollectPanel
 from terminal.web.finding import AccountPanel, FindPanel
+from terminal.web.late import LatePanel
 from terminal.web.panels import Panel, PrintJob, SheetJob, WorkJob
 from terminal.web.shelf import ShelfPanel
 from terminal.web.shifting import ShiftPanel
@@ -22,6 +23,7 @@ KEYS: Final[Mapping[str, str]] = {
     "F6": "shelf",
     "F7": "booked",
     "F10": "shift",
+    "F12": "late",
 }
 _MAKERS: Final[Mapping[str, Callable[[], Panel]]] = {
     "practice": PracticePanel,
@@ -29,6 +31,7 @@ _MAKERS: Final[Mapping[str, Callable[[], Panel]]] = {
     "booked": BookedPanel,
     "collect": CollectPanel,
     "find": FindPanel,
+    "late": LatePanel,
     "shelf": ShelfPanel,
     "shift": ShiftPanel,
 }

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any, Final
 
 from screens.language import Language, Wording
 from terminal.answers import PositionView, ShiftShown
-from terminal.web.panels import Button, Panel, PanelScene, WorkJob
+from terminal.web.panels import Button, Panel, PanelScene, WorkJob, fields_of
 from terminal.work_answers import CountLine, Lamp, ShiftClosed
 
 COUNTED_MAX: Final = 1_000_000
@@ -91,24 +90,24 @@ class ShiftPanel(Panel):
         """A form that was sent, or the way out."""
         self.refusal = ""
         if action == "shift-open" and not self._closing and not self.waiting:
-            self._operator = str(_form(value).get("operator", "")).strip()[:32]
+            self._operator = fields_of(value).get("operator", "")[:32]
             self.waiting = True
             return WorkJob("open_shift", {"operator": self._operator})
         if action == "shift-again":
             return WorkJob("self_test")
         if action == "shift-close" and self._closing and self._closed is None and not self.waiting:
-            return self._close(_form(value))
+            return self._close(fields_of(value))
         if action in ("back", "confirm"):
             self.done = self._closed is not None or self._opened is not None or action == "back"
         return None
 
-    def _close(self, form: dict[str, Any]) -> WorkJob | None:
+    def _close(self, form: dict[str, str]) -> WorkJob | None:
         self._counted = {}
         for line in self._goods:
-            text = str(form.get(f"count-{line.offer}", "")).strip()
+            text = form.get(f"count-{line.offer}", "")
             if text.isascii() and text.isdigit() and int(text) <= COUNTED_MAX:
                 self._counted[line.offer] = int(text)
-        reason = str(form.get("reason", ""))
+        reason = form.get("reason", "")
         self._reason = reason if reason in REASONS else ""
         if self._differs() and not self._reason:
             self.refusal = "reason"
@@ -258,11 +257,3 @@ def _pending(pending: int, words: Wording) -> str:
         pending,
     )
     return text % {"n": words.number(pending)}
-
-
-def _form(value: str) -> dict[str, Any]:
-    try:
-        document = json.loads(value or "{}")
-    except ValueError:
-        return {}
-    return document if isinstance(document, dict) else {}

@@ -184,6 +184,30 @@ def paper_out(page: Page, terminal: StandIn) -> None:
     panel("F10")(page, terminal)
 
 
+def booking(page: Page, terminal: StandIn) -> None:
+    panel("F7")(page, terminal)
+    page.wait_for_selector("#do-book")
+    page.keyboard.press("+")
+    page.wait_for_selector("#book-time:focus")
+    page.keyboard.type("1330")
+    for text in ("9999", "张敏", ""):
+        page.keyboard.press("Enter")
+        page.keyboard.type(text)
+    page.keyboard.press("Enter")
+
+
+def late(page: Page, terminal: StandIn) -> None:
+    panel("F12")(page, terminal)
+    page.wait_for_selector("#late-offer option:nth-child(2)", state="attached")
+    page.fill("#late-sheet", "S0201-1-P00001")
+    page.select_option("#late-offer", "XC-L-009")
+    page.select_option("#late-reason", "power_cut")
+    page.fill("#late-supervisor", "L01")
+    page.keyboard.press("Enter")
+    page.keyboard.type("4711")
+    page.keyboard.press("Enter")
+
+
 def two(page: Page, terminal: StandIn) -> None:
     keys("1")(page, terminal)
     page.click("#more")
@@ -225,6 +249,8 @@ STATES: dict[str, tuple[Callable[[Page, StandIn], None], str]] = {
     "shift-closing": (closing, "#count-XC-L-009"),
     "shift-closed": (shift_closed, ".sums"),
     "override": (override, "#supervisor"),
+    "booking": (booking, "#book-time"),
+    "late": (late, ".done-line"),
     "booked": (panel("F7"), ".booked tbody th"),
     "practice-question": (panel("F2"), "#do-confirm"),
 }

@@ -10,9 +10,11 @@ from keys.derivation import card_hash
 from readers.virtual.unionpay import make_pan
 from server.card_list import Membership
 from terminal.errors import GoodsRefused, RequestInvalid
+from terminal.web.booked import session_of
 from tests.terminal.federation import Federation
 from tests.terminal.rig import OFFERS
 from tests.terminal.station import Station
+from tests.terminal.test_counter_desk import Clerk
 from tests.terminal.test_reservations import TOUR, code, federation, station
 
 __all__ = ["federation", "station"]
@@ -68,3 +70,43 @@ def test_a_session_that_moved_and_one_that_is_over(
     assert [one.state for one in work.bookings("counter", "2014-05-31")] == ["moved"]
     station.clock.pass_ms(3 * DAY_MS)
     assert [one.state for one in work.bookings("counter", "2014-05-31")] == ["missed"]
+
+
+def test_a_caller_is_booked_at_the_page(station: Station, federation: Federation) -> None:
+    digits(federation, 1, "8821")
+    clerk = Clerk(station)
+    form = {
+        "offer": "tour", "day": "2014-05-30", "time": "10", "last4": "9999", "name": "张敏",
+        "units": "1",
+    }  # fmt: skip
+    assert "Nobody has booked" in clerk.keys("F7")
+    clerk.keys("+")
+    assert "no card in force ends so" in clerk.press("book-send", json.dumps(form))
+    assert "missing or wrong" in clerk.press("book-send", json.dumps({**form, "time": "25"}))
+    federation.transport.connected = False
+    right = json.dumps({**form, "last4": "8821"})
+    assert "asking twice books once" in clerk.press("book-send", right)
+    federation.transport.connected = True
+    page = clerk.press("book-send", right)
+    assert "10:00" in page
+    assert "expected" in page
+    assert "张敏" not in page + clerk.side()
+    assert "Booked" in clerk.side()
+    assert len(station.service.work.bookings("counter")) == 1
+
+
+@pytest.mark.parametrize(
+    ("day", "time", "session"),
+    [
+        ("2014-05-30", "9", "2014-05-30T09:00"),
+        ("2014-05-30", "9:30", "2014-05-30T09:30"),
+        ("2014-05-30", "13\uff1a05", "2014-05-30T13:05"),
+        (" 2014-05-30 ", "0930", "2014-05-30T09:30"),
+        ("2014-05-32", "9", ""),
+        ("2014-05-30", "24", ""),
+        ("2014-05-30", "9:60", ""),
+        ("", "", ""),
+    ],
+)
+def test_a_session_as_people_type_it(day: str, time: str, session: str) -> None:
+    assert session_of(day, time) == session

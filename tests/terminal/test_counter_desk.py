@@ -98,6 +98,30 @@ def test_goods_are_received_and_held(clerk: Clerk) -> None:
     assert "missing or wrong" in clerk.work()
 
 
+def test_lines_of_a_paper_sheet_are_entered_by_a_supervisor(clerk: Clerk) -> None:
+    rig = clerk.rig
+    rig.service.parts.supervisors.add("chief", "4711")
+    sheet = rig.service.work.issue_sheet("counter")
+    form = {
+        "sheet": sheet, "line": "1", "offer": "film", "day": "2014-05-29", "quantity": "2",
+        "reason": "power_cut", "supervisor": "chief", "pin": "0000",
+    }  # fmt: skip
+    assert ">Ten-yuan film<" in clerk.keys("F12") or 'value="film"' in clerk.work()
+    assert 'value="clinic"' not in clerk.work(), "what asks the server is never on paper"
+    assert "PIN do not fit" in clerk.press("late-send", json.dumps(form))
+    assert "missing or wrong" in clerk.press("late-send", json.dumps({**form, "line": "21"}))
+    assert "manual" not in rig.kinds()
+    assert f"{sheet}/01 is in the ledger" in clerk.press(
+        "late-send", json.dumps({**form, "pin": "4711"})
+    )
+    entry = rig.entries()[-1]
+    assert (entry["kind"], entry["quantity"], entry["supervisor"]) == ("manual", 2, "chief")
+    assert "4711" not in clerk.work()
+    again = clerk.press("late-send", json.dumps({**form, "pin": "4711"}))
+    assert "entered before" in again
+    assert rig.kinds().count("manual") == 1
+
+
 def test_colleagues_cards_are_collected_and_confirmed_once(clerk: Clerk) -> None:
     rig = clerk.rig
     with_proxies(rig)

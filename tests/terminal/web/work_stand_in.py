@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from terminal.answers import Line, ShiftShown
 from terminal.errors import CollectionState, NoCard, RequestInvalid, ShiftState
@@ -19,6 +19,7 @@ from terminal.work_answers import (
     GoodsLine,
     HoldShown,
     Lamp,
+    ManualLine,
     PracticeShown,
     ShiftClosed,
 )
@@ -37,6 +38,8 @@ class WorkStandIn:
         self.list: CollectionShown | None = None
         self.holding: list[HoldShown] = []
         self.printer_ok = True
+        self.booked: list[tuple[str, str, int]] = []
+        self.late: list[ManualLine] = []
         self.shelf = [
             GoodsLine("XC-L-009", "端午优惠券套包（名优企业）", "Dragon Boat coupon pack",
                       300, 0, 86, 214, 60, 0),
@@ -122,7 +125,8 @@ class WorkStandIn:
         del position
         return [
             Found(one.id, one.title, one.title_en, one.kind, one.level, "文化体育",
-                  one.until_ms or 0, one.id.startswith("XC"), 0, one.stock_left, "010-64057214")
+                  one.until_ms or 0, one.id.startswith(("XC", "BJ-C-003")), 0, one.stock_left,
+                  "010-64057214", "reserved" if one.id == "BJ-C-003" else "lease")
             for one in OFFERS
             if matches(query, one.title, one.title_en, one.id)
         ][:limit]  # fmt: skip
@@ -159,6 +163,33 @@ class WorkStandIn:
                 (("used", "张*敏 8821"), ("booked", "李* 1090"), ("cancelled", ""))
             )
         ]  # fmt: skip
+
+    def book(
+        self, position: str, offer: str, session: str, last4: str, name: str = "", units: int = 1
+    ) -> BookingShown:
+        del name
+        if last4 == "9999":
+            raise RequestInvalid("no card in force ends in 9999", field="", word="booking_refused")
+        assert session
+        self.booked.append((offer, session, units))
+        return self.bookings(position)[1]
+
+    # Late entries.
+
+    def manual_lines(self, position: str) -> list[ManualLine]:
+        del position
+        return self.late[::-1]
+
+    def add_manual(self, position: str, *, supervisor_pin: str, line: int, sheet: str,
+                   **fields: Any) -> ManualLine:  # fmt: skip
+        del position
+        if supervisor_pin != "4711":
+            raise RequestInvalid("a supervisor", field="supervisor", word="supervisor_needed")
+        self.late.append(
+            ManualLine(len(self.late), f"{sheet}/{line:02}", fields["offer"], fields["day"],
+                       fields["quantity"], fields["reason"], fields["supervisor"])
+        )  # fmt: skip
+        return self.late[-1]
 
     # Shifts.
 
