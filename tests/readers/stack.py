@@ -23,6 +23,9 @@ from readers.virtual.vpcd import Pcscd, VpcdSlot, pcscd_available
 from tests.conftest import IN_CI
 
 PATIENCE_S = 15
+#: How often a card is laid down anew, and how long it lies there before.
+LAID_MAX = 3
+LAID_S = 4
 #: Long, for a machine under load; a test that waits for it to pass sets its own.
 APDU_TIMEOUT_MS = 10_000
 HASTY_MS = 400
@@ -121,6 +124,11 @@ class Recorder:
                 self.healths,
             )
 
+    def comes(self, until: Callable[[], bool], seconds: float) -> bool:
+        """Whether it comes within so many seconds."""
+        with self.changed:
+            return self.changed.wait_for(until, seconds)
+
     def wait_event(self, event: str, count: int = 1, reader: str | None = None) -> None:
         self.wait(
             lambda: (
@@ -185,6 +193,21 @@ class Stack:
                 recorder.wait_until(name, {ReaderState.READY})
             for driver in self.drivers:
                 driver.stop()
+
+    def lay(self, place: int, card: VirtualCard, seen: Recorder) -> None:
+        """Lays a card on a reader and holds it there until the reader has announced it.
+
+        A machine under load may let the virtual reader miss a card; it is then laid down anew, as
+        a person does.
+        """
+        wanted = ("inserted", self.names[place])
+        announced = seen.events.count(wanted)
+        for _ in range(LAID_MAX):
+            self.places[place].insert(card)
+            if seen.comes(lambda: seen.events.count(wanted) > announced, LAID_S):
+                return
+            self.places[place].remove()
+        self.places[place].insert(card)
 
 
 def in_process(apdu_timeout_ms: int = APDU_TIMEOUT_MS) -> Iterator[Stack]:

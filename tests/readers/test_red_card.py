@@ -28,7 +28,7 @@ def _tap(stack: Stack, authority: TestCa, virtual: VirtualCard) -> object:
         return scheme.authenticate(connection, context())
 
     with stack.watched(Recorder(script)) as seen:
-        stack.places[0].insert(virtual)
+        stack.lay(0, virtual, seen)
         # a driver that failed opens its reader again, and the card that lies there is served again
         seen.wait(lambda: any(not isinstance(one, ReaderFault) for one in seen.results))
         result: object = next(one for one in seen.results if not isinstance(one, ReaderFault))
