@@ -170,6 +170,19 @@ class Journal:
         with self._flushed() as db:
             db.execute("INSERT OR REPLACE INTO fact VALUES (?, ?)", (name, value))
 
+    def facts(self, prefix: str) -> dict[str, str]:
+        """Remembered texts whose names begin so, by name."""
+        rows = self._all(
+            "SELECT name, value FROM fact WHERE substr(name, 1, length(?1)) = ?1 ORDER BY name",
+            (prefix,),
+        )
+        return {str(name): str(value) for name, value in rows}
+
+    def forget_fact(self, name: str) -> None:
+        """Forgets a text, durable; an unknown one is none."""
+        with self._flushed() as db:
+            db.execute("DELETE FROM fact WHERE name = ?", (name,))
+
     def supervisors(self) -> list[SupervisorRow]:
         """All supervisors."""
         rows = self._all(

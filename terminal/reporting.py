@@ -25,12 +25,15 @@ from sync.health import (
     READERS_MAX,
     Health,
     encode_health,
+    encode_problem,
     health_path,
+    problems_path,
 )
 from terminal.configuration import TerminalConfig
 from terminal.errors import JournalFault
 from terminal.machine import software_version
 from terminal.parts import Parts
+from terminal.problems import ProblemDesk
 from terminal.remote_settings import RemoteSettings
 from terminal.state import TerminalFacts
 
@@ -61,16 +64,22 @@ class Reporter:
         self._facts = facts
         self._settings = settings
         self._readers: Callable[[], Sequence[ReaderHealth]] = tuple
+        self._problems: ProblemDesk | None = None
         self._told_ms = -REPORT_EVERY_MS
         self._told: tuple[object, ...] = ()
 
     def begin(self, parts: Parts, readers: Callable[[], Sequence[ReaderHealth]]) -> None:
-        """Puts the remote settings in force, and knows the readers as they stand."""
+        """Puts the remote settings in force, and knows readers and reports as they stand."""
+        self._problems = ProblemDesk(parts.journal)
         self._readers = readers
         self._settings.use(partial(put_in_force, parts))
 
     def tell(self, client: Client) -> None:
-        """Sends a report if one is due; a server that does not take it is no fault of ours."""
+        """Sends what people reported, and its own health if that is due.
+
+        A server that does not take it is no fault of ours.
+        """
+        self._tell_problems(client)
         clock_ms = self._facts.time.clock.boot_ms()
         try:
             health = self.health()
@@ -86,6 +95,18 @@ class Reporter:
             client.tell(path, encode_health(health), HEALTH_MEDIA_TYPE)
         except (SyncError, LedgerError, OSError) as error:
             _LOG.info("the report of health was not taken: %s", error)
+
+    def _tell_problems(self, client: Client) -> None:
+        desk = self._problems
+        if desk is None:
+            return
+        path = problems_path(ledger_of(self._source.origin))
+        try:
+            for report in desk.waiting():
+                client.tell(path, encode_problem(report), HEALTH_MEDIA_TYPE)
+                desk.forget(report)
+        except (SyncError, LedgerError, JournalFault, OSError) as error:
+            _LOG.info("a report of a problem was not taken and waits: %s", error)
 
     def health(self) -> Health:
         """This terminal as it stands."""

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 
 from readers.supervision import ReaderHealth
+from sync.health import ProblemReport
 from terminal import views
 from terminal.answers import (
     OfferChoice,
@@ -31,6 +32,7 @@ from terminal.errors import NoCard, PositionUnknown, RequestInvalid
 from terminal.parts import Parts
 from terminal.position import Position
 from terminal.practice import Practice, in_its_room
+from terminal.problems import ProblemDesk
 from terminal.reception import Reception
 from terminal.requests import (
     COMPANIONS_MAX,
@@ -58,6 +60,7 @@ class TerminalService:
         self.reception = Reception(positions, self._desk, parts.facts.time)
         self._callbacks: set[Callable[[str], None]] = set()
         self._lock = threading.Lock()
+        self._reports = ProblemDesk(parts.journal)
         self._list = ChoiceList(parts)
         self._viewer = Viewer(parts, self._list)
         #: Where a position is in practice mode: the room that serves it meanwhile.
@@ -337,6 +340,17 @@ class TerminalService:
         """See ``TerminalSurface.staff_enter``."""
         self.position(position)
         return self.parts.staff.enter(pin, self.parts.facts.time.now().now_ms)
+
+    def report_problem(self, position: str, about: str, tap: str = "") -> int:
+        """See ``TerminalSurface.report_problem``."""
+        parts, venue = self.parts, self.position(position).config.venue
+        if tap:
+            check_nonce(tap)
+        ts_ms = parts.facts.time.now().now_ms
+        report = ProblemReport(parts.new_nonce(), about, venue, tap, ts_ms)
+        waiting = self._reports.keep(report)
+        parts.courier.nudge()
+        return waiting
 
     # Inside.
 

@@ -142,3 +142,10 @@ class TerminalSurface(Protocol):
 
     def staff_enter(self, position: str, pin: str) -> StaffProof:
         """Whether this PIN opens the staff corner; wrong ones lock it for a while."""
+
+    def report_problem(self, position: str, about: str, tap: str = "") -> int:
+        """Keeps a report for the federation's desk; how many wait to be sent.
+
+        It goes with the next exchange. ``about`` is one of ``sync.health.PROBLEMS``; ``tap`` the
+        nonce of the tap that it is about, or empty. Also from practice it is a real report.
+        """

@@ -57,6 +57,8 @@ class Clerk:
         return following
 
     def _work(self, job: WorkJob) -> Any:
+        if job.method == "report_problem":
+            return self._surface.report_problem(self._position, **job.arguments)
         work = getattr(self._surface.work, job.method)
         if job.method in _ASKED_BY_NAME:
             return work(position=self._position, **job.arguments)

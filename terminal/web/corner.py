@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum, unique
-from typing import Final
+from typing import Final, TypeAlias
 
 from keys.pin import PIN_DIGITS_MAX
 from screens.language import Language, Wording
 from terminal.answers import PositionView, StaffProof, Totals
+from terminal.web.abouts import ABOUTS, what_becomes
 
 CORNER_SHOWN_MS: Final = 60_000
 
@@ -26,6 +27,8 @@ class Corner(StrEnum):
     SHEET = "sheet"
     CLOSING = "closing"
     CLOSED = "closed"
+    PROBLEM = "problem"
+    REPORTED = "reported"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,17 @@ class CloseDayJob:
 
 
 @dataclass(frozen=True, slots=True)
+class ProblemJob:
+    """Report a problem that is about this."""
+
+    about: str
+
+
+CornerJob: TypeAlias = EnterJob | CloseDayJob | ProblemJob
+_WITH_FIGURES: Final = frozenset({Corner.SHEET, Corner.CLOSING, Corner.CLOSED})
+
+
+@dataclass(frozen=True, slots=True)
 class Sheet:
     """The corner as the page draws it.
 
@@ -49,6 +63,7 @@ class Sheet:
         typed: how many digits of the PIN were typed.
         said: why it did not open, or what was done.
         figures: what and how many, of today or of the day closed.
+        abouts: what a problem may be about, while that is asked.
     """
 
     kind: str
@@ -56,6 +71,7 @@ class Sheet:
     said: str
     figures: tuple[tuple[str, str], ...]
     offers: tuple[tuple[str, str], ...]
+    abouts: tuple[tuple[str, str], ...] = ()
 
 
 class StaffCorner:
@@ -67,6 +83,7 @@ class StaffCorner:
         self._until_ms = 0
         self._proof: StaffProof | None = None
         self._totals: Totals | None = None
+        self._unkept = False
 
     @property
     def until_ms(self) -> int | None:
@@ -82,7 +99,7 @@ class StaffCorner:
         """Closes it."""
         self.state, self._digits, self._proof, self._totals = Corner.SHUT, "", None, None
 
-    def press(self, action: str, value: str, now_ms: int) -> EnterJob | CloseDayJob | None:
+    def press(self, action: str, value: str, now_ms: int) -> CornerJob | None:
         """A touch; one without a meaning now does nothing."""
         self.expire(now_ms)
         if action == "staff":
@@ -104,6 +121,10 @@ class StaffCorner:
             self.state = Corner.SHEET
         elif action == "close-day-yes" and self.state is Corner.CLOSING:
             return CloseDayJob()
+        elif action == "problem" and self.state is Corner.SHEET:
+            self.state = Corner.PROBLEM
+        elif action == "about" and self.state is Corner.PROBLEM and value in ABOUTS:
+            return ProblemJob(value)
         else:
             return None
         self._until_ms = now_ms + CORNER_SHOWN_MS
@@ -132,21 +153,36 @@ class StaffCorner:
         self.state = Corner.SHEET if totals is None else Corner.CLOSED
         self._totals = totals or self._totals
 
+    def reported(self, *, kept: bool) -> None:
+        """A report was kept, or it could not be."""
+        self.state, self._unkept = Corner.REPORTED, not kept
+
     def sheet(self, view: PositionView, words: Wording) -> Sheet | None:
         """What the page draws; ``None`` while it is shut."""
         if self.state is Corner.SHUT:
             return None
-        shown = self._totals if self.state is not Corner.PIN else None
+        shown = self._totals if self.state in _WITH_FIGURES else None
         return Sheet(
             kind=self.state.value,
             typed=len(self._digits),
-            said=self._said(words),
+            said=self._said(view, words),
             figures=_figures(view, shown, words) if shown else (),
             offers=_offers(shown, words) if shown else (),
+            abouts=(
+                tuple((name, words.gettext(title)) for name, title in ABOUTS.items())
+                if self.state is Corner.PROBLEM
+                else ()
+            ),
         )
 
-    def _said(self, words: Wording) -> str:
+    def _said(self, view: PositionView, words: Wording) -> str:
         proof = self._proof
+        if self.state is Corner.PROBLEM:
+            return words.gettext("What is it about?")
+        if self.state is Corner.REPORTED:
+            if self._unkept:
+                return words.gettext("The report could not be kept; please telephone.")
+            return what_becomes(view, words)
         if self.state is Corner.CLOSED:
             return words.gettext("The day is closed, signed and on this machine's disk.")
         if self.state is Corner.CLOSING:

@@ -11,7 +11,7 @@ from typing import Final
 
 from screens.language import Language, Wording, wording
 from terminal.answers import OfferShown, Phase, PositionView, TapAnswer, Unshown
-from terminal.web.corner import CloseDayJob, EnterJob, Sheet, StaffCorner
+from terminal.web.corner import CornerJob, Sheet, StaffCorner
 from terminal.web.view import (
     SHAPES,
     SOUNDS,
@@ -168,9 +168,7 @@ class KioskScreen:
         if recovered is not None and recovered.nonce == nonce and self._recovered_ms is None:
             self._recovered_ms = now_ms
 
-    def press(
-        self, action: str, now_ms: int, value: str = ""
-    ) -> EnterJob | CloseDayJob | TileJob | None:
+    def press(self, action: str, now_ms: int, value: str = "") -> CornerJob | TileJob | None:
         """A touch: large text, language, a tile or the staff corner; others do nothing."""
         self._expire_touch(now_ms)
         job = self.corner.press(action, value, now_ms)

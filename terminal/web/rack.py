@@ -14,9 +14,11 @@ from terminal.web.late import LatePanel
 from terminal.web.panels import Panel, PrintJob, SheetJob, WorkJob
 from terminal.web.shelf import ShelfPanel
 from terminal.web.shifting import ShiftPanel
+from terminal.web.trouble import TroublePanel
 
 #: Keys that open a panel, by their DOM names; the same action opens it by mouse.
 KEYS: Final[Mapping[str, str]] = {
+    "F1": "trouble",
     "F2": "practice",
     "F3": "account",
     "F4": "collect",
@@ -34,6 +36,7 @@ _MAKERS: Final[Mapping[str, Callable[[], Panel]]] = {
     "late": LatePanel,
     "shelf": ShelfPanel,
     "shift": ShiftPanel,
+    "trouble": TroublePanel,
 }
 
 

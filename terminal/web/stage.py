@@ -19,7 +19,7 @@ from terminal.answers import PositionView
 from terminal.errors import TerminalError
 from terminal.receipts.printer import NO_PRINTER, PrintDesk
 from terminal.surface import TerminalSurface
-from terminal.web.corner import CloseDayJob, EnterJob
+from terminal.web.corner import CornerJob, EnterJob, ProblemJob
 from terminal.web.kiosk import KioskScene, KioskScreen, TileJob
 from terminal.web.ulid import new_ulid
 
@@ -214,7 +214,7 @@ class Stage:
         if touched is not None or action == "shown":
             await self.refresh()
 
-    def _serve_kiosk(self, kiosk: KioskScreen, job: EnterJob | CloseDayJob | TileJob) -> None:
+    def _serve_kiosk(self, kiosk: KioskScreen, job: CornerJob | TileJob) -> None:
         try:
             if isinstance(job, TileJob):
                 self._surface.choose(self.position, job.offer)
@@ -222,9 +222,15 @@ class Stage:
                 proof = self._surface.staff_enter(self.position, job.pin)
                 totals = self._surface.totals(self.position) if proof.ok else None
                 kiosk.corner.proved(proof, totals)
+            elif isinstance(job, ProblemJob):
+                self._surface.report_problem(self.position, job.about)
+                kiosk.corner.reported(kept=True)
             else:
                 kiosk.corner.closed(self._surface.close_day(self.position))
         except (TerminalError, LogFault):
+            if isinstance(job, ProblemJob):
+                kiosk.corner.reported(kept=False)
+                return
             # Nothing was written; the corner stays where it was, and the closed state tells why.
             kiosk.corner.closed(None)
 

@@ -208,6 +208,13 @@ def late(page: Page, terminal: StandIn) -> None:
     page.keyboard.press("Enter")
 
 
+def trouble_kept(page: Page, terminal: StandIn) -> None:
+    terminal.network(on=False)
+    panel("F1", "1")(page, terminal)
+    page.wait_for_selector("#about-reader[aria-pressed=true]")
+    page.keyboard.press("Enter")
+
+
 def two(page: Page, terminal: StandIn) -> None:
     keys("1")(page, terminal)
     page.click("#more")
@@ -251,6 +258,8 @@ STATES: dict[str, tuple[Callable[[Page, StandIn], None], str]] = {
     "override": (override, "#supervisor"),
     "booking": (booking, "#book-time"),
     "late": (late, ".done-line"),
+    "trouble": (panel("F1", "3"), "#about-network[aria-pressed=true]"),
+    "trouble-kept": (trouble_kept, ".panel-trouble [data-field=recorded]"),
     "booked": (panel("F7"), ".booked tbody th"),
     "practice-question": (panel("F2"), "#do-confirm"),
 }

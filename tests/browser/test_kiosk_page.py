@@ -213,6 +213,17 @@ def test_the_staff_corner_by_touch(
     page.wait_for_selector("body[data-open=sheet]")
     assert page.inner_text(".figures dd") == "3"
     see("staff-sheet")
+    page.click("#problem")
+    page.wait_for_selector("body[data-open=problem]")
+    see("staff-problem")
+    page.click("#about-network")
+    page.wait_for_selector("body[data-open=reported]")
+    see("staff-reported")
+    assert terminal.problems == [("network", "")]
+    page.click("#leave")
+    page.wait_for_selector("body[data-open=shut]")
+    enter(page, STAFF_PIN)
+    page.wait_for_selector("body[data-open=sheet]")
     page.click("#close-day")
     page.wait_for_selector("body[data-open=closing]")
     see("staff-closing")

@@ -172,7 +172,7 @@ document.addEventListener("input", (event) => {
   if (event.target.id === "search") act("search", event.target.value);
 });
 
-const KEYS = new Set(["Enter", "Escape", "F2", "F3", "F4", "F6", "F7", "F8", "F10", "F12", "ArrowUp", "ArrowDown"]);
+const KEYS = new Set(["Enter", "Escape", "F1", "F2", "F3", "F4", "F6", "F7", "F8", "F10", "F12", "ArrowUp", "ArrowDown"]);
 document.addEventListener("keydown", (event) => {
   if (page.page !== "counter" || event.ctrlKey || event.altKey || event.metaKey) return;
   const field = event.target.tagName === "INPUT" ? event.target : null;

@@ -131,6 +131,7 @@ class StandIn:
         self._answers: dict[str, TapAnswer] = {}
         self._size = 2
         self.work = WorkStandIn(self)
+        self.problems: list[tuple[str, str]] = []
         self.hold = threading.Event()
         self.hold.set()
         self.places = {
@@ -355,6 +356,11 @@ class StandIn:
     def staff_enter(self, position: str, pin: str) -> StaffProof:
         self._place(position)
         return StaffProof(ok=pin == STAFF_PIN)
+
+    def report_problem(self, position: str, about: str, tap: str = "") -> int:
+        self._place(position)
+        self.problems.append((about, tap))
+        return len(self.problems)
 
     def last_unshown(self, position: str) -> Unshown | None:
         return self._place(position).view.unshown
