@@ -38,7 +38,6 @@ from terminal.machine import boot_facts, hardware_counter, ledger_signer, open_k
 from terminal.orders import Orders
 from terminal.parts import Parts
 from terminal.position import Position
-from terminal.practice_room import open_room
 from terminal.presenter import presenter
 from terminal.remote_settings import RemoteSettings
 from terminal.reporting import Reporter
@@ -107,7 +106,14 @@ def open_terminal(
         installer.begin()
         parts = (home, enrolment, held_keys, journal, facts, writer, server, installer)
         service = _assemble(_Held(*parts, wipe, probe, signer), readers)
-        service.train(partial(open_room, home, clock, service, lambda: installer.ca_bundle))
+
+        def room() -> TerminalService:
+            # Most machines never practise after their first day.
+            from terminal.practice_room import open_room
+
+            return open_room(home, clock, service, lambda: installer.ca_bundle)
+
+        service.train(room)
         undo.pop_all()
         return service
 

@@ -12,7 +12,6 @@ from keys.passphrase import PassphraseKeyStore
 from ledger.errors import LogFault
 from ledger.log.counter import CommandCounter, FileCounter, MonotonicCounter
 from ledger.log.note import Ed25519Verifier, KeySigner
-from ledger.log.shards import keys_of
 from ledger.log.store import BootFacts
 from terminal.clock import Clock
 from terminal.home import Home
@@ -49,6 +48,9 @@ def ledger_key(keys: KeyStore, ledger: Path) -> str:
     names = [name for name in keys.names() if name.startswith(f"{LEDGER_KEY}.")]
     if not names or not ledger.exists():
         return LEDGER_KEY
+    # Few keys are ever replaced: the shards bring the auditor along, which a kiosk never needs.
+    from ledger.log.shards import keys_of
+
     *_, newest = keys_of(ledger)
     public = Ed25519Verifier.from_vkey(newest).public_key
     for name in (LEDGER_KEY, *names):

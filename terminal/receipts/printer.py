@@ -11,12 +11,15 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from terminal.errors import PrinterFault
-from terminal.receipts.escpos import Model, encode
-from terminal.receipts.layout import Line
-from terminal.receipts.ports import PrinterPort
+
+if TYPE_CHECKING:
+    # A machine without a printer shows its lamp and pays for no more.
+    from terminal.receipts.escpos import Model
+    from terminal.receipts.layout import Line
+    from terminal.receipts.ports import PrinterPort
 
 SLIPS_WAITING_MAX: Final = 32
 ATTEMPTS_MAX: Final = 5
@@ -144,6 +147,7 @@ class PrintDesk:
                 return
 
     def _encoded(self, slip: Slip) -> bytes:
+        from terminal.receipts.escpos import encode
         from terminal.receipts.raster import draw
 
         try:

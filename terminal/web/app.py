@@ -12,7 +12,7 @@ import json
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode
 
 from starlette.applications import Starlette
@@ -26,11 +26,13 @@ from screens.language import Language, negotiate
 from screens.serving import LocalSite
 from screens.web import LANGUAGE_COOKIE, environment, install_problem_pages, language_of
 from screens.web import shared_static as shared
-from terminal.receipts.printer import PrintDesk
 from terminal.surface import TerminalSurface
-from terminal.web.first_start import POSITION, FirstStart, SetupHost
 from terminal.web.guard import Guard
 from terminal.web.stage import Stage
+
+if TYPE_CHECKING:
+    from terminal.receipts.printer import PrintDesk
+    from terminal.web.first_start import FirstStart, SetupHost
 
 #: How long a browser waits before it opens a broken stream again.
 RETRY_MS: Final = 1_000
@@ -213,6 +215,8 @@ class _NoTerminal:
 
     def positions(self) -> tuple[str, ...]:
         """The setup page alone."""
+        from terminal.web.first_start import POSITION
+
         return (POSITION,)
 
     def subscribe(self, callback: Callable[[str], None]) -> Callable[[], None]:
@@ -232,6 +236,8 @@ def create_setup_app(
         port: loopback port on which it will be served.
         monotonic_ms: a monotonic clock, milliseconds.
     """
+    from terminal.web.first_start import FirstStart
+
     pages = Pages(_NoTerminal(), monotonic_ms)
     pages.make_stage = lambda _position: FirstStart(host)
     app = Starlette(routes=pages.routes(), lifespan=pages.running)

@@ -1,5 +1,8 @@
 """A kiosk service by itself, for the campaign ``paint``: a whole terminal, taps on demand.
 
+The virtual card lives in a process of its own (``card FOLDER``), as a real one lies outside the
+kiosk: neither its chip nor its test authority is weighed with the service.
+
 ``build FOLDER CARDS`` makes home and roster in a process of its own, since the making costs memory
 that a kiosk never uses. ``serve FOLDER`` then takes commands on standard input, one a line: ``tap
 N`` takes N taps as fast as they go, ``watch N`` takes N one after the other and prints for each
@@ -9,26 +12,35 @@ when the service said so, ``rss`` prints the resident bytes without the roster's
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 import time
+from base64 import b64decode, b64encode
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, date, datetime
 from pathlib import Path
 
-import redcard.bench.terminal as bench
+from keys.derivation import card_hash
+from keys.keystore import KeyStore
 from keys.passphrase import Argon2Cost, PassphraseKeyStore
 from ledger.rules.catalogue import load_offers, load_venues
+from readers.cards.scheme import SchemeContext
+from readers.connection import Interface
 from screens.serving import LocalServer
 from sync.transport import HttpTransport
 from terminal.clock import ShiftedClock, SystemClock
 from terminal.composition import open_terminal
 from terminal.home import Home
-from terminal.presenting import Presented
+from terminal.install import red_card_schemes
+from terminal.presenting import Presented, present
 from terminal.roster import open_roster
 from terminal.service import TerminalService
 from terminal.state import Installed
 from terminal.tapdesk import TapDesk
 from terminal.web.app import create_app
+from terminal.wiping import CARD_KEY
 
 TOKEN = "b" * 43
 POSITION = "kiosk"
@@ -39,6 +51,9 @@ CHEAP = Argon2Cost(memory_kib=8 * 1024, iterations=1, lanes=1)
 
 def build(folder: str, cards: int) -> None:
     """Makes a home with its ledger, its keys and the roster of so many cards."""
+    import redcard.bench.terminal as bench
+    from readers.virtual.authority import TestCa
+
     place = Path(folder)
     # A key store on disk in place of the bench's own, so that another process can open the home.
     vars(bench)["MemoryKeyStore"] = lambda: PassphraseKeyStore(
@@ -46,20 +61,87 @@ def build(folder: str, cards: int) -> None:
     )
     service, _ = bench.full_terminal(place, cards)
     service.close()
+    bundle = TestCa.in_folder(place / "ca").bundle(expires=datetime(2099, 1, 1, tzinfo=UTC))
+    facts = {
+        "noon_ms": bench._NOON_MS,
+        "today": bench._TODAY.isoformat(),
+        "offers": bench._OFFERS,
+        "bundle": b64encode(bundle).decode(),
+    }
+    (place / "facts.json").write_text(json.dumps(facts), "utf-8")
 
 
-def opened(place: Path) -> tuple[TerminalService, Callable[[], Presented]]:
+def card(folder: str) -> None:
+    """Answers commands on standard input, a line of hexadecimal digits each, until it ends."""
+    import redcard.bench.terminal as bench
+    from readers.virtual.authority import TestCa
+    from readers.virtual.card_box import demo_box
+
+    world = TestCa.in_folder(Path(folder) / "ca")
+    box = {one.name: one for one in demo_box(world, seed=1, today=bench._TODAY, good=1)}
+    chip = box["good-1"].contactless
+    for line in sys.stdin:
+        _say(chip.process(bytes.fromhex(line)).hex())
+
+
+class OutsideCard:
+    """The card of the other process as a connection."""
+
+    interface = Interface.CONTACTLESS
+
+    def __init__(self, folder: Path) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tests.campaigns.paint_child", "card", str(folder)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def transmit(self, command: bytes) -> tuple[bytes, int]:
+        """One exchange."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(command.hex() + "\n")
+        self.process.stdin.flush()
+        answer = bytes.fromhex(self.process.stdout.readline())
+        return answer[:-2], int.from_bytes(answer[-2:])
+
+    def close(self) -> None:
+        """Takes it away."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.close()
+        self.process.wait(30)
+        self.process.stdout.close()
+
+
+def reading(laid: OutsideCard, keys: KeyStore, today: str, bundle: str) -> Callable[[], Presented]:
+    """One tap of the card, checked as a kiosk checks it."""
+    day = date.fromisoformat(today)
+    schemes = red_card_schemes(allow_test=True)(b64decode(bundle), day)
+    context = SchemeContext(
+        today=day,
+        unpredictable=os.urandom,
+        card_hash=lambda scheme, identifier: card_hash(
+            lambda data: keys.mac(CARD_KEY, data), scheme, identifier
+        ),
+    )
+    return lambda: present(laid, schemes, context)
+
+
+def opened(place: Path, laid: OutsideCard) -> tuple[TerminalService, Callable[[], Presented]]:
     """The home as a kiosk opens it, and one tap of the card that it knows."""
+    facts = json.loads((place / "facts.json").read_text("utf-8"))
     keys = PassphraseKeyStore(place / "keys", PASSPHRASE, cost=CHEAP)
     base = SystemClock()
-    clock = ShiftedClock(base, bench._NOON_MS - base.wall_ms())
+    clock = ShiftedClock(base, facts["noon_ms"] - base.wall_ms())
     service = open_terminal(Home.open(place / "home"), clock, keys=keys)
     now_ms = service.parts.facts.time.now().now_ms
     venues = load_venues(json.dumps([{"id": "M01"}]).encode())
     service.parts.facts.install(
         replace(
             Installed(),
-            catalogue=load_offers(json.dumps(bench._OFFERS).encode(), venues=venues),
+            catalogue=load_offers(json.dumps(facts["offers"]).encode(), venues=venues),
             cards=open_roster(place / "roster.bin"),
             signed_ms=now_ms,
             version=1,
@@ -67,12 +149,13 @@ def opened(place: Path) -> tuple[TerminalService, Callable[[], Presented]]:
     )
     # A kiosk in the field also holds its line to the server.
     HttpTransport("https://sync.example")._open()
-    return service, bench._reading(place, keys)
+    return service, reading(laid, keys, facts["today"], facts["bundle"])
 
 
 def serve(folder: str) -> None:
     """Serves until standard input ends; prints the page's address first."""
-    service, read = opened(Path(folder))
+    laid = OutsideCard(Path(folder))
+    service, read = opened(Path(folder), laid)
     server = LocalServer(
         lambda port: create_app(
             service, token=TOKEN, port=port, monotonic_ms=lambda: time.monotonic_ns() // 1_000_000
@@ -96,6 +179,7 @@ def serve(folder: str) -> None:
     finally:
         server.stop()
         service.close()
+        laid.close()
 
 
 def tap(service: TerminalService, presented: Presented) -> None:
@@ -138,5 +222,7 @@ def _say(text: str) -> None:
 if __name__ == "__main__":
     if sys.argv[1] == "build":
         build(sys.argv[2], int(sys.argv[3]))
+    elif sys.argv[1] == "card":
+        card(sys.argv[2])
     else:
         serve(sys.argv[2])

@@ -3,11 +3,18 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
 from sync.errors import Malformed, Unreachable
-from sync.transport import HttpTransport, MemoryTransport, Request, Response
+from sync.transport import (
+    HttpTransport,
+    MemoryTransport,
+    Request,
+    Response,
+    _system_authorities,
+)
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -128,3 +135,15 @@ def test_the_memory_port_cuts_loses_and_bounds() -> None:
     with pytest.raises(Unreachable, match="longer"):
         port.exchange(request, bytes_max=4)
     assert port.exchange(request).body == b"12345"
+
+
+def test_the_systems_authorities_are_read_one_by_one_where_they_lie_by_their_hashes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
+    assert not _system_authorities(), "an empty folder would trust nobody"
+    (tmp_path / "0a1b2c3d.0").touch()
+    assert _system_authorities() == str(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "own.pem"))
+    assert not _system_authorities(), "whoever names a file means it"
