@@ -50,6 +50,7 @@ def test_enter_without_a_pick_reports_nothing(rig: Rig) -> None:
     clerk = Clerk(rig)
     clerk.keys("F1", "9", "Enter")
     assert "What is it about" in clerk.work()
+    assert "missing or wrong" not in clerk.work()
     assert ProblemDesk(rig.service.parts.journal).waiting() == []
     clerk.keys("Escape")
     assert "Please tap a card" in clerk.work()
