@@ -207,7 +207,11 @@ def _figures(view: PositionView, totals: Totals, words: Wording) -> tuple[tuple[
     shown = [view.offer, *view.tiles] if view.offer is not None else list(view.tiles)
     left = [one.stock_left for one in shown if one is not None and one.stock_left is not None]
     if left:
-        figures.append((_("Left here"), words.number(sum(left))))
+        counted = {one.id for one in shown if one is not None and one.stock_left is not None}
+        used = sum(one.count - one.voids for one in totals.lines if one.offer in counted)
+        # One field for both: a third row would not fit the smallest screen.
+        both = f"{words.number(used)} / {words.number(sum(left))}"
+        figures.append((" / ".join((_("Allowance used today"), _("Left here"))), both))
     last = view.link.last_sync_ms
     figures.append((_("Last sync"), words.clock(last) if last else _("never")))
     return tuple(figures)

@@ -1,6 +1,7 @@
 """The kiosk in a real browser: every state, both languages, three screens."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from playwright.sync_api import Page
@@ -191,6 +192,9 @@ def test_the_staff_corner_by_touch(
     for _ in range(3):
         terminal.insert(KIOSK, "good")
     terminal.dismiss(KIOSK)
+    offer = terminal.snapshot_view(KIOSK).offer
+    assert offer is not None
+    terminal.change(KIOSK, offer=replace(offer, stock_left=96))
     url = f"{site.origin}/kiosk?key={TOKEN}"
     page = visitor.open(url, language)
 
@@ -212,6 +216,9 @@ def test_the_staff_corner_by_touch(
     enter(page, STAFF_PIN)
     page.wait_for_selector("body[data-open=sheet]")
     assert page.inner_text(".figures dd") == "3"
+    figures = page.locator(".figures div").all_inner_texts()
+    used = "今日已用额度" if language == "zh" else "Allowance used today"
+    assert any("3 / 96" in one and used in one for one in figures), "beside what is left of it"
     see("staff-sheet")
     page.click("#problem")
     page.wait_for_selector("body[data-open=problem]")
