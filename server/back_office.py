@@ -30,7 +30,7 @@ from server.roster_rows import Standing, standing
 from server.schema import settings
 from server.services import Services
 from server.signals.scan import SIGNALS_LOCK, Scan, scan, touched_days
-from server.statistics import counted, months_with_events
+from server.statistics import counting, months_with_events
 from server.used_sets import uses_that_count
 from server.year_report import YearReport, year_report
 from sync.admission import LedgerState
@@ -234,7 +234,7 @@ class BackOffice(Services):
         async with self.database.writing() as connection:
             published = await self.book.read(connection)
             now_ms = self.now_ms()
-            found = await counted(connection, published, period, now_ms)
+            found = await (await counting(connection, published, now_ms)).of(period)
             total = whole_line(found, published, period)
             await reports.state(connection, period, total, person, now_ms)
             await self.own.record(connection, "stated", operator=person, subject=period)
@@ -251,14 +251,16 @@ class BackOffice(Services):
         for name in names:
             async with self.database.writing() as connection:
                 published = await self.book.read(connection)
-                await counted(connection, published, name, self.now_ms())
+                count = await counting(connection, published, self.now_ms())
+                await count.of(name)
         return len(names)
 
     async def counts(self) -> dict[str, int]:
         """Recorded, confirmed, lost and twice."""
         async with self.database.writing() as connection:
             published = await self.book.read(connection)
-            return await reports.whole_counts(connection, published, self.now_ms())
+            count = await counting(connection, published, self.now_ms())
+            return await reports.whole_counts(connection, count)
 
     async def stock_of(self, offer: str) -> stock.StockState:
         """Stock of one offer."""

@@ -33,8 +33,9 @@ from server.schema_statistics import stated
 from server.statistics import (
     NOTHING,
     Counted,
+    Counting,
     Dimension,
-    counted,
+    counting,
     days_of,
     months_with_events,
 )
@@ -110,15 +111,16 @@ async def month_report(
     if "-" not in month:
         raise ImportRefused(f"month {month!r}: write yyyy-mm, for example 2014-05")
     first, _ = days_of(month)
-    found = await counted(connection, published, month, as_of_ms)
+    count = await counting(connection, published, as_of_ms)
+    found = await count.of(month)
     total = whole_line(found, published, month)
     before = f"{first.year - (first.month == 1):04}-{(first.month - 2) % 12 + 1:02}"
     others = [
-        await _compared(connection, published, total, other, as_of_ms)
+        await _compared(count, published, total, other)
         for other in (before, f"{first.year - 1:04}-{first.month:02}")
     ]
     counts = _counts(found, ("voided", "declined", "reentries", "manual"))
-    counts |= await whole_counts(connection, published, as_of_ms)
+    counts |= await whole_counts(connection, count)
     return MonthReport(
         month,
         as_of_ms,
@@ -138,12 +140,10 @@ async def month_report(
 # Beside other periods, and beside what was stated before.
 
 
-async def _compared(
-    connection: AsyncConnection, published: Published, total: Line, period: str, now_ms: int
-) -> Compared:
+async def _compared(count: Counting, published: Published, total: Line, period: str) -> Compared:
     if not int(period[:4]) >= 1970:
         return compared(total, period, Line(""))
-    found = await counted(connection, published, period, now_ms)
+    found = await count.of(period)
     return compared(total, period, whole_line(found, published, period))
 
 
@@ -184,13 +184,11 @@ def _counts(found: Counted, names: Iterable[str]) -> dict[str, int]:
     return {name: found.get((Dimension.COUNTS, name), NOTHING).person_times for name in names}
 
 
-async def whole_counts(
-    connection: AsyncConnection, published: Published, now_ms: int
-) -> dict[str, int]:
+async def whole_counts(connection: AsyncConnection, count: Counting) -> dict[str, int]:
     """Recorded, confirmed, lost and twice over all that the server holds."""
     whole = dict.fromkeys(("recorded", "confirmed", "lost", "twice"), 0)
     for month in await months_with_events(connection):
-        found = await counted(connection, published, month, now_ms)
+        found = await count.of(month)
         for name, number in _counts(found, ("recorded", "confirmed", "twice")).items():
             whole[name] += number
     receipted = await connection.scalar(select(func.coalesce(func.sum(ledgers.c.size), 0)))

@@ -7,7 +7,7 @@ the touched months, and their years, are counted again. Distinct persons are cou
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -113,38 +113,53 @@ def day_number(day: date) -> int:
     return int(day.strftime("%Y%m%d"))
 
 
-async def counted(
-    connection: AsyncConnection, published: Published, period: str, now_ms: int
-) -> Counted:
-    """Figures of a period, counted anew if something touched it.
+@dataclass(frozen=True, slots=True)
+class Counting:
+    """Counts periods of one state of everything; made by ``counting``."""
+
+    _connection: AsyncConnection
+    _now_ms: int
+    _groups: Sequence[tuple[str, str, str]]
+    _mark: str
+
+    async def of(self, period: str) -> Counted:
+        """Figures of a period, counted anew if something touched it.
+
+        Args:
+            period: ``yyyy-mm`` or ``yyyy``.
+
+        Raises:
+            ImportRefused: no period.
+        """
+        days, connection = days_of(period), self._connection
+        mine = periods.c.period == period
+        held = await connection.scalar(select(periods.c.groups_hash).where(mine))
+        if held != self._mark:
+            await connection.execute(delete(figures).where(figures.c.period == period))
+            await connection.execute(delete(periods).where(mine))
+            await _count(connection, period, days, self._groups)
+            row = {"period": period, "counted_ms": self._now_ms, "groups_hash": self._mark}
+            await connection.execute(insert(periods), row)
+        rows = await connection.execute(select(figures).where(figures.c.period == period))
+        return {
+            (row.dimension, row.key): Figures(
+                row.person_times, row.persons, row.quantity, row.companions, row.flagged
+            )
+            for row in rows
+        }
+
+
+async def counting(connection: AsyncConnection, published: Published, now_ms: int) -> Counting:
+    """Forgets what was touched since, once for all the periods that are asked for next.
 
     Args:
-        connection: inside a transaction that may write.
+        connection: inside a transaction that may write, and used while it lasts.
         published: offers and venues as they are now: groups are by these.
-        period: ``yyyy-mm`` or ``yyyy``.
         now_ms: server time.
-
-    Raises:
-        ImportRefused: no period.
     """
-    first, following = days_of(period)
     await forget_touched(connection)
     groups = sorted(_groups(published))
-    mark = sha256(repr(groups).encode("utf-8")).hexdigest()
-    held = await connection.scalar(select(periods.c.groups_hash).where(periods.c.period == period))
-    if held != mark:
-        await connection.execute(delete(figures).where(figures.c.period == period))
-        await connection.execute(delete(periods).where(periods.c.period == period))
-        await _count(connection, period, (first, following), groups)
-        row = {"period": period, "counted_ms": now_ms, "groups_hash": mark}
-        await connection.execute(insert(periods), row)
-    rows = await connection.execute(select(figures).where(figures.c.period == period))
-    return {
-        (row.dimension, row.key): Figures(
-            row.person_times, row.persons, row.quantity, row.companions, row.flagged
-        )
-        for row in rows
-    }
+    return Counting(connection, now_ms, groups, sha256(repr(groups).encode("utf-8")).hexdigest())
 
 
 # Which periods something touched.

@@ -26,7 +26,7 @@ from server.report_lines import (
     whole_line,
 )
 from server.reports import Stated, last_stated
-from server.statistics import Counted, Dimension, counted, days_of, months_of
+from server.statistics import Counting, Dimension, counting, days_of, months_of
 
 _CENT: Final = Decimal("0.01")
 _MONTHS: Final = 12
@@ -90,13 +90,14 @@ async def year_report(
     if "-" in year:
         raise ImportRefused(f"year {year!r}: write yyyy, for example 2014")
     number = days_of(year)[0].year
-    found = await counted(connection, published, year, as_of_ms)
+    count = await counting(connection, published, as_of_ms)
+    found = await count.of(year)
     months = []
     for month in months_of(number):
-        mine = await counted(connection, published, month, as_of_ms)
+        mine = await count.of(month)
         months.append(replace(whole_line(mine, published, month), key=month))
     total = whole_line(found, published, year)
-    before = await _year_before(connection, published, number, as_of_ms)
+    before = await _year_before(count, published, number)
     offer_months = sum(line.offers_running for line in months)
     return YearReport(
         year,
@@ -118,13 +119,11 @@ async def year_report(
     )
 
 
-async def _year_before(
-    connection: AsyncConnection, published: Published, year: int, now_ms: int
-) -> tuple[str, Line]:
+async def _year_before(count: Counting, published: Published, year: int) -> tuple[str, Line]:
     name = f"{year - 1:04}"
     if year == 1970:
         return name, Line("")
-    found: Counted = await counted(connection, published, name, now_ms)
+    found = await count.of(name)
     return name, whole_line(found, published, name)
 
 
