@@ -205,25 +205,31 @@ async def _new_ledger(
     if claimed.rowcount != 1:
         raise EnrolmentRefused("the activation code was used a moment ago; ask for another")
     origin = f"{home.configuration.domain}/redcard/{ledger}"
-    empty = Frontier()
-    await connection.execute(
-        insert(ledgers),
-        {
-            "ledger": ledger,
-            "terminal": terminal.terminal,
-            "origin": origin,
-            "vkeys": vkey(origin, request.public_key),
-            "state": LedgerState.OK.value,
-            "size": 0,
-            "root": empty.root(),
-            "frontier": empty.to_bytes(),
-            "revoked_reason": "",
-            "created_ms": now_ms,
-            "revision": 0,
-            "feed_number": 0,
-        },
-    )
+    key = vkey(origin, request.public_key)
+    row = empty_ledger(ledger, terminal.terminal, origin, key, now_ms)
+    await connection.execute(insert(ledgers), row)
     return ledger
+
+
+def empty_ledger(
+    ledger: str, terminal: str, origin: str, key: str, created_ms: int
+) -> dict[str, Any]:
+    """The row of a ledger that holds nothing yet; ``key`` is its verifier key."""
+    empty = Frontier()
+    return {
+        "ledger": ledger,
+        "terminal": terminal,
+        "origin": origin,
+        "vkeys": key,
+        "state": LedgerState.OK.value,
+        "size": 0,
+        "root": empty.root(),
+        "frontier": empty.to_bytes(),
+        "revoked_reason": "",
+        "created_ms": created_ms,
+        "revision": 0,
+        "feed_number": 0,
+    }
 
 
 async def _same_ledger(

@@ -26,10 +26,10 @@ from ledger.log.checkpoint import Checkpoint, cosign
 from ledger.log.merkle import Frontier, leaf_hash
 from ledger.log.note import vkey
 from server.database import Database
+from server.enrolment import empty_ledger
 from server.errors import TerminalUnknown
 from server.home import WITNESS, ServerHome
 from server.schema import entries, ledgers, receipts, settings
-from sync.admission import LedgerState
 
 #: Where the id of the ledger now written to stands among the settings.
 SETTING: Final = "own_ledger"
@@ -120,26 +120,10 @@ class OwnLedger:
         await connection.execute(insert(settings), {"name": SETTING, "value": ledger})
         origin = self._home.origin(ledger)
         signer = self._home.own_signer(origin)
-        empty = Frontier()
         key = vkey(origin, signer.public_key)
         now_ms = self._now_ms()
-        await connection.execute(
-            insert(ledgers),
-            {
-                "ledger": ledger,
-                "terminal": _NO_TERMINAL,
-                "origin": origin,
-                "vkeys": key,
-                "state": LedgerState.OK.value,
-                "size": 0,
-                "root": empty.root(),
-                "frontier": empty.to_bytes(),
-                "revoked_reason": "",
-                "created_ms": now_ms,
-                "revision": 0,
-                "feed_number": 0,
-            },
-        )
+        founded = empty_ledger(ledger, _NO_TERMINAL, origin, key, now_ms)
+        await connection.execute(insert(ledgers), founded)
         row = await self._head(connection)
         first: Entry = {"kind": "genesis", "origin": origin, "vkey": key, "epoch": epoch}
         boot: Entry = {"kind": "boot", "version": "server", "epoch": epoch, "cosigned_size": 0}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from ledger.entry import Value
@@ -135,16 +135,26 @@ class ReservationDesk:
         if len(token) > TOKEN_BYTES_MAX:
             return None
         try:
-            claims = decode_claims(open_note(token.encode("utf-8"), self._keys).text)
+            return opened(token.encode("utf-8"), self._keys)
         except (NoteInvalid, Malformed, UnicodeEncodeError):
             return None
-        return Reservation(
-            claims.id,
-            claims.member,
-            claims.offer,
-            claims.venue,
-            claims.from_ms,
-            claims.until_ms,
-            claims.units,
-            claims.ledger,
-        )
+
+
+def opened(token: bytes, keys: Sequence[Verifier]) -> Reservation:
+    """What a token claims, once its signature holds.
+
+    Raises:
+        NoteInvalid: not signed by one of the keys.
+        Malformed: signed, but no claims.
+    """
+    claims = decode_claims(open_note(token, keys).text)
+    return Reservation(
+        claims.id,
+        claims.member,
+        claims.offer,
+        claims.venue,
+        claims.from_ms,
+        claims.until_ms,
+        claims.units,
+        claims.ledger,
+    )

@@ -15,18 +15,14 @@ from terminal.state import Installed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TapOrder:
-    """What is asked of one tap, apart from the card; all of it was checked at the edge.
+class Asked:
+    """What a tap asks of the rules, apart from the card.
 
     Attributes:
         supervisor_ok: the supervisor named was proved by PIN or own card.
         reservation: the token that the member brought; the feed's are known without it.
-        hold: the telephone hold that the units come from, or empty.
-        batch: the proxy collection that the tap belongs to, or empty.
     """
 
-    place: Place
-    profile: Profile
     offer: str
     nonce: str
     quantity: int = 1
@@ -38,6 +34,19 @@ class TapOrder:
     reason: str = ""
     simulate: bool = False
     reservation: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TapOrder(Asked):
+    """What is asked of one tap at a terminal; all of it was checked at the edge.
+
+    Attributes:
+        hold: the telephone hold that the units come from, or empty.
+        batch: the proxy collection that the tap belongs to, or empty.
+    """
+
+    place: Place
+    profile: Profile
     hold: str = ""
     batch: str = ""
 
@@ -51,7 +60,7 @@ class TapOrder:
 ABSENT: Final = Presented(CardStatus.UNREADABLE, fault="absent")
 
 
-def request_of(order: TapOrder, card: CardView) -> RedemptionRequest:
+def request_of(order: Asked, card: CardView) -> RedemptionRequest:
     """The request that the rules are asked about."""
     return RedemptionRequest(
         nonce=order.nonce,

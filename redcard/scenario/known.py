@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from ledger.codes import Code, Outcome
 from ledger.entry import Kind, Value
@@ -22,24 +22,14 @@ from ledger.rules.voids import Found, Original
 from redcard.scenario.machine import Machine
 from redcard.scenario.ports import ServerAtTheTap
 from terminal.clock import Moment
+from terminal.tap_order import Asked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TapOrder:
+class TapOrder(Asked):
     """One tap as a step asks for it; names of cards are hashes already."""
 
-    nonce: str
     card: CardView
-    offer: str
-    quantity: int = 1
-    companions: int = 0
-    evidence: Mapping[str, str] = field(default_factory=dict)
-    agent: str = ""
-    supervisor: str = ""
-    supervisor_ok: bool = False
-    reason: str = ""
-    reservation: str = ""
-    simulate: bool = False
 
 
 def state(

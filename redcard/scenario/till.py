@@ -29,6 +29,7 @@ from redcard.scenario.machine import Machine
 from redcard.scenario.ports import ServerAtTheTap, take_lease
 from terminal.clock import Moment
 from terminal.entries import Place, clock_entry, refused_void_entry, tap_entry, void_entry
+from terminal.tap_order import request_of
 
 OPERATOR: Final = "clerk"
 
@@ -59,7 +60,7 @@ def tap(machine: Machine, venue: Venue, order: TapOrder, server: ServerAtTheTap)
     choices = 0
     if not order.offer:
         order, choices = _chosen(machine, venue, order, now)
-    request = _request(order)
+    request = request_of(order, order.card)
     offer = machine.snapshot.offers.get(order.offer)
     member = order.card.member.ref if order.card.member is not None else ""
     usage = machine.view(member, offer)
@@ -152,21 +153,6 @@ def void(
     return _answer(decision, machine.view(str(entry.get("member", "")), offer).units, at)
 
 
-def _request(order: TapOrder) -> RedemptionRequest:
-    return RedemptionRequest(
-        nonce=order.nonce,
-        card=order.card,
-        offer_id=order.offer,
-        quantity=order.quantity,
-        companions=order.companions,
-        evidence=order.evidence,
-        agent=order.agent,
-        supervisor=order.supervisor,
-        reason=order.reason,
-        simulate=order.simulate,
-    )
-
-
 def _chosen(machine: Machine, venue: Venue, order: TapOrder, now: Moment) -> tuple[TapOrder, int]:
     """The offer that a tap without one means, or how many it could mean."""
     held = machine.log.by_nonce(order.nonce)
@@ -182,7 +168,7 @@ def _chosen(machine: Machine, venue: Venue, order: TapOrder, now: Moment) -> tup
         for offer in machine.snapshot.offers.values()
         if not isinstance(offer, Offer) or held_at(offer, venue)
     ]
-    request = replace(_request(order), simulate=True)
+    request = replace(request_of(order, order.card), simulate=True)
     decision = ledger.rules.choice.choose(candidates, request, now.now_ms)
     return replace(order, offer=decision.offer), int(decision.details.get("n", 0))
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ledger.log.note import KeySigner, Verifier, open_note, sign_note
-from ledger.rules.reservations import Reservation
+from ledger.log.note import KeySigner, sign_note
 from redcard.scenario.books import card_hash, member_ref
 from redcard.scenario.document import Scenario
-from sync.reservation import ReservationClaims, decode_claims, encode_claims
+from sync.reservation import ReservationClaims, encode_claims
 
 #: Stands for the terminal of a venue that has none.
 _NOBODY = "a" * 26
@@ -39,18 +38,3 @@ def issue(scenario: Scenario, signer: KeySigner, ledgers: Mapping[str, str]) -> 
         )
         tokens[name] = sign_note(encode_claims(claims), [signer])
     return tokens
-
-
-def opened(token: bytes, key: Verifier) -> Reservation:
-    """What a token claims, once its signature holds."""
-    claims = decode_claims(open_note(token, [key]).text)
-    return Reservation(
-        claims.id,
-        claims.member,
-        claims.offer,
-        claims.venue,
-        claims.from_ms,
-        claims.until_ms,
-        claims.units,
-        claims.ledger,
-    )

@@ -36,12 +36,12 @@ from redcard.scenario.instants import Instants
 from redcard.scenario.machine import Machine, Snapshot, VirtualClock
 from redcard.scenario.ports import Grant, Hold, take_lease
 from redcard.scenario.vouchers import issue
-from redcard.scenario.vouchers import opened as opened_token
 from redcard.scenario.wire import push
 from server.facts import Facts, History, LeaseTerm, Position
 from server.holding import Free, consent, refuses
 from sync.transport import Request, Response
 from sync.uplink import SyncStatus
+from terminal.reservations import opened as opened_token
 
 DOMAIN: Final = "scenario.redcard.example"
 _ALPHABET: Final = "234567abcdefghijklmnopqrstuvwxyz"
@@ -194,7 +194,7 @@ class World:
                 settled=frozenset(self.settled),
                 revoked=standing is not SyncStatus.OK,
                 reservations={
-                    name: opened_token(token, Ed25519Verifier.of(self._voucher))
+                    name: opened_token(token, [Ed25519Verifier.of(self._voucher)])
                     for name, token in self._tokens.items()
                 },
             ),

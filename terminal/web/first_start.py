@@ -16,6 +16,7 @@ from screens.web import environment
 from terminal.answers import ReaderShown, TapAnswer
 from terminal.web.stage import Drawn
 from terminal.web.view import Text, reader_good, text_for_member
+from terminal.web.watchers import Watchers
 
 POSITION: Final = "setup"
 REGIONS: Final = ("head", "field", "foot")
@@ -106,7 +107,7 @@ _SAID: Final = {
 }
 
 
-class FirstStart:
+class FirstStart(Watchers):
     """The stage of the first page; lives on one event loop, its work in threads."""
 
     page = "setup"
@@ -117,28 +118,13 @@ class FirstStart:
     def __init__(self, host: SetupHost) -> None:
         """Asks ``host`` for everything that is done to the machine."""
         self._host = host
-        self._watchers: set[asyncio.Event] = set()
+        super().__init__()
         self._switched = False
         self.step = Step.CODE
         self.said = ""
         self.waiting = False
         self.answer: TapAnswer | None = None
         self._reader = ReaderShown("", "absent")
-
-    def watch(self) -> asyncio.Event:
-        """An event that is set with every change, until :meth:`unwatch`."""
-        event = asyncio.Event()
-        self._watchers.add(event)
-        return event
-
-    def unwatch(self, event: asyncio.Event) -> None:
-        """Ends a watch."""
-        self._watchers.discard(event)
-
-    def wake(self) -> None:
-        """Lets every page look again."""
-        for event in self._watchers:
-            event.set()
 
     async def refresh(self) -> None:
         """Looks at the reader again."""

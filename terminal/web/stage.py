@@ -22,6 +22,7 @@ from terminal.surface import TerminalSurface
 from terminal.web.corner import CornerJob, EnterJob, ProblemJob
 from terminal.web.kiosk import KioskScene, KioskScreen, TileJob
 from terminal.web.ulid import new_ulid
+from terminal.web.watchers import Watchers
 
 if TYPE_CHECKING:
     # A kiosk has sixty megabytes: what only a counter needs is imported where a counter begins.
@@ -68,7 +69,7 @@ class Drawn:
         }
 
 
-class Stage:
+class Stage(Watchers):
     """Follows one position for all its pages; lives on one event loop."""
 
     #: Seconds after which a quiet stream looks at the clock again.
@@ -95,7 +96,7 @@ class Stage:
         self._surface = surface
         self._monotonic_ms = monotonic_ms
         self._printer = printer
-        self._watchers: set[asyncio.Event] = set()
+        super().__init__()
         self._refreshing = asyncio.Lock()
         self.position = position
         self.view: PositionView = surface.snapshot_view(position)
@@ -118,21 +119,6 @@ class Stage:
     def page(self) -> str:
         """Which page draws this position: ``kiosk`` or ``counter``."""
         return "kiosk" if self._kiosk is not None else "counter"
-
-    def watch(self) -> asyncio.Event:
-        """An event that is set with every change, until :meth:`unwatch`."""
-        event = asyncio.Event()
-        self._watchers.add(event)
-        return event
-
-    def unwatch(self, event: asyncio.Event) -> None:
-        """Ends a watch."""
-        self._watchers.discard(event)
-
-    def wake(self) -> None:
-        """Lets every page look again."""
-        for event in self._watchers:
-            event.set()
 
     async def refresh(self) -> None:
         """Fetches the newest view and hands it on; views never overtake each other."""
