@@ -30,7 +30,7 @@ class Host:
         self.texts: list[str] = []
         self.plugged = True
         self.pin = ""
-        self.finished = False
+        self.finished = threading.Event()
 
     def activate(self, text: str) -> str:
         self.texts.append(text)
@@ -48,7 +48,7 @@ class Host:
         return TapAnswer("approve", "A00", "approved", "N1", words("A00", MUSEUM), simulate=True)
 
     def finish(self) -> None:
-        self.finished = True
+        self.finished.set()
 
 
 @pytest.fixture
@@ -123,7 +123,7 @@ def test_a_machine_is_put_into_service_by_touch(
     page.click("[data-act=next]")
     page.wait_for_selector("body[data-next='/kiosk']")
     until(page, "document.body.dataset.state === 'done'")
-    assert host.finished
+    assert host.finished.wait(8), "the page is done before the machine is"
     assert host.texts[-1] == CODE
 
 
