@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 SQLITE_NAME: Final = "server.db"
 BUSY_TIMEOUT_S: Final = 10.0
 POOL_CONNECTIONS_MAX: Final = 10
+#: Longest that a request waits for one of them.
+TURN_S: Final = 30.0
 #: Rows of one statement; SQLite's limit on bound values is 32,766.
 PARAMETERS_MAX: Final = 900
 #: SQLite's page cache of the writer while much is loaded, and its usual one (negative: KiB).
@@ -58,6 +60,8 @@ class Database:
         self.postgresql = parsed.get_backend_name() == "postgresql"
         self._lock = lock
         self._writing = asyncio.Lock()
+        #: The pool lets whoever comes last overtake those who wait; here they stand in line.
+        self._turns = asyncio.Semaphore(POOL_CONNECTIONS_MAX)
         #: The way in, where the database has one of its own.
         self.hot = HotPath(url) if self.postgresql else None
         if self.postgresql:
@@ -101,7 +105,7 @@ class Database:
     async def writing(self) -> AsyncIterator[AsyncConnection]:
         """One transaction that may write; committed at the end, undone on any exception."""
         if self.postgresql:
-            async with self._writer.begin() as connection:
+            async with self._turn(), self._writer.begin() as connection:
                 yield connection
             return
         async with self._writing, self._writer.begin() as connection:
@@ -110,11 +114,28 @@ class Database:
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
         """One transaction that only reads; it sees one state of everything."""
-        async with self._reader.connect() as connection:
+        async with self._turn(), self._reader.connect() as connection:
             if self.postgresql:
                 await connection.execution_options(isolation_level="REPEATABLE READ")
             async with connection.begin():
                 yield connection
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """One of the pool's connections, given in the order of asking.
+
+        Raises:
+            DatabaseFault: none became free in time; nothing was done.
+        """
+        try:
+            async with asyncio.timeout(TURN_S):
+                await self._turns.acquire()
+        except TimeoutError:
+            raise DatabaseFault("the database is busy; nothing was done, ask again") from None
+        try:
+            yield
+        finally:
+            self._turns.release()
 
     async def append(
         self, connection: AsyncConnection, table: Table, rows: Sequence[tuple[Any, ...]]

@@ -137,6 +137,9 @@ def read_whole(certificate: x509.Certificate) -> None:
     tuple(certificate.extensions)
     if certificate.serial_number <= 0:  # RFC 5280, 4.1.2.2; the parser only warns
         raise ValueError("the serial number is not positive")
+    # The parser takes padding bits in the last octet: another certificate with the same signature.
+    if not certificate.public_bytes(Encoding.DER).endswith(b"\x00" + certificate.signature):
+        raise ValueError("the signature is not whole octets")
 
 
 def _certificates(texts: list[str], field: str) -> tuple[x509.Certificate, ...]:

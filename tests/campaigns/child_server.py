@@ -1,7 +1,8 @@
 """A server process for campaigns: ``python -m tests.campaigns.child_server HOME FD [lie]``.
 
 It serves the listening socket it is handed, so that its successor after a kill has the same
-address. With ``lie`` it answers every third batch without storing it: what a campaign must catch.
+address. With ``lie`` it answers the batches of every second ledger without storing them: what a
+campaign must catch.
 """
 
 from __future__ import annotations
@@ -16,15 +17,12 @@ from redcard.bench.ingest.worker import serve
 from server.commits import GroupCommit, Work
 
 _honest = GroupCommit._write
-_batches = 0
 
 
 async def _lying(self: GroupCommit, group: Sequence[Work]) -> None:
-    global _batches  # noqa: PLW0603 - one server, one count
     kept = []
     for work in group:
-        _batches += 1
-        if _batches % 3:
+        if work.number % 2:
             kept.append(work)
         else:
             work.won = True

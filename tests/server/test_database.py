@@ -13,7 +13,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import insert, select, text
 
-from server.database import SQLITE_NAME, Database, async_url
+from server.database import POOL_CONNECTIONS_MAX, SQLITE_NAME, Database, async_url
 from server.errors import DatabaseFault, MigrationFailed, SchemaNewer
 from server.migrations import versions
 from server.schema import PARTITIONED, metadata, settings
@@ -176,3 +176,65 @@ def test_urls() -> None:
         with pytest.raises(DatabaseFault):
             async_url(bad)
     assert "secret" not in Database("postgresql+asyncpg://a:secret@h/d").url
+
+
+def test_who_waits_for_a_connection_is_not_overtaken(tmp_path: Path, database_url: str) -> None:
+    served: list[int] = []
+
+    async def run() -> None:
+        database = await Database.open(tmp_path, database_url)
+        free = asyncio.Event()
+
+        async def hold() -> None:
+            async with database.reading():
+                await free.wait()
+
+        async def ask(number: int) -> None:
+            async with database.reading() as connection:
+                served.append(number)
+                await connection.execute(text("SELECT 1"))
+                if number < 5:  # comes again at once, as a client does that was told to wait
+                    later.append(asyncio.create_task(ask(number + 100)))
+
+        later: list[asyncio.Task[None]] = []
+        held = [asyncio.create_task(hold()) for _ in range(POOL_CONNECTIONS_MAX)]
+        await asyncio.sleep(0.1)
+        asking = [asyncio.create_task(ask(number)) for number in range(20)]
+        await asyncio.sleep(0)
+        free.set()
+        await asyncio.gather(*held, *asking)
+        await asyncio.gather(*later)
+        await database.close()
+
+    asyncio.run(run())
+    assert len(served) == 25
+    # A newcomer has its turn when all twenty had theirs, of whom nine may still be at it.
+    first = next(at for at, number in enumerate(served) if number >= 100)
+    assert first >= len(range(20)) - (POOL_CONNECTIONS_MAX - 1), served
+
+
+def test_a_busy_database_is_said_after_a_bounded_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.database.TURN_S", 0.05)
+
+    async def run() -> None:
+        database = await Database.open(tmp_path)
+        free = asyncio.Event()
+
+        async def hold() -> None:
+            async with database.reading():
+                await free.wait()
+
+        held = [asyncio.create_task(hold()) for _ in range(POOL_CONNECTIONS_MAX)]
+        await asyncio.sleep(0.1)
+        with pytest.raises(DatabaseFault, match="nothing was done"):
+            async with database.reading():
+                pass
+        free.set()
+        await asyncio.gather(*held)
+        async with database.reading() as connection:
+            assert await connection.scalar(text("SELECT 1")) == 1
+        await database.close()
+
+    asyncio.run(run())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from ledger.log import canonical
 from ledger.log.note import Ed25519Verifier, open_note
 from server.app import create_app
 from server.core import ServerCore
+from server.ingest import REQUESTS_PER_LEDGER_MAX
 from server.online import HOLD_MS
 from server.schema import feed, holds, leases
 from sync.asking import (
@@ -70,14 +71,14 @@ class Counter8:
     def __init__(self, core: ServerCore, time: Time, client: httpx.AsyncClient) -> None:
         self.core, self.time, self.client = core, time, client
         self.terminals: list[Terminal] = []
+        self._turns: defaultdict[str, asyncio.Semaphore] = defaultdict(
+            lambda: asyncio.Semaphore(REQUESTS_PER_LEDGER_MAX)
+        )
 
     async def post(self, terminal: Terminal, path: str, body: bytes) -> httpx.Response:
         header = authorize(terminal.ledger, path, self.time(), terminal.sign, body)
-        while True:
-            answer = await self.client.post(path, content=body, headers={"Authorization": header})
-            if answer.status_code != 429:  # four of one ledger at a time
-                return answer
-            await asyncio.sleep(0.01)
+        async with self._turns[terminal.ledger]:
+            return await self.client.post(path, content=body, headers={"Authorization": header})
 
     def _read(self, terminal: Terminal, body: bytes, answer: httpx.Response) -> Answer:
         assert answer.status_code == 200, answer.text

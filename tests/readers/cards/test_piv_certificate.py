@@ -122,6 +122,16 @@ def test_numbers_and_versions_that_no_certificate_has(
         read(changed)
 
 
+def test_a_signature_with_padding_bits_is_another_certificate(piv_world: TestPivAuthority) -> None:
+    plain = der(piv_world)
+    at = len(plain) - len(read(plain).x509.signature) - 1
+    for padding in range(1, 256):
+        changed = bytearray(plain)
+        changed[at] = padding
+        with pytest.raises(CardUnreadable):
+            read(bytes(changed))
+
+
 def test_the_key_shows_nothing_of_the_card(piv_world: TestPivAuthority) -> None:
     shown = read(der(piv_world))
     assert shown.identifier.hex() not in repr(shown)
