@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from server.booking_acts import BOOKING_ACTS
 from server.fleet_acts import FLEET_ACTS
+from server.ledger_acts import LEDGER_ACTS
 from server.offer_acts import OFFER_ACTS
 from server.roles import CONSOLE_ACTOR
 
@@ -223,6 +224,7 @@ _ACTS: Final[Mapping[str, OfficeAct]] = {
     **OFFER_ACTS,
     **BOOKING_ACTS,
     **FLEET_ACTS,
+    **LEDGER_ACTS,
 }
 #: All of them, each answering what JSON can carry.
 OFFICE_ACTS: Final[Mapping[str, OfficeAct]] = {name: _plainly(act) for name, act in _ACTS.items()}

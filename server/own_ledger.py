@@ -179,6 +179,7 @@ class StoredLedger:
     vkey: str
     bodies: Sequence[bytes]
     note: bytes
+    own: bool = False
 
     def checkpoint(self) -> tuple[int, bytes]:
         """The newest head."""
@@ -195,18 +196,41 @@ async def read_ledger(connection: AsyncConnection, ledger: str = "") -> StoredLe
     Raises:
         TerminalUnknown: there is none of this name, or it holds nothing yet.
     """
-    own = select(settings.c.value).where(settings.c.name == SETTING).scalar_subquery()
-    wanted = ledgers.c.ledger == (ledger or own)
-    row = (await connection.execute(select(ledgers).where(wanted))).one_or_none()
-    if row is None or not row.size:
-        raise TerminalUnknown("no act was recorded yet; nothing was written")
+    row = await _named(connection, ledger)
     note = await connection.scalar(
         select(receipts.c.note).where(receipts.c.log == row.log, receipts.c.size == row.size)
     )
-    statement = select(entries.c.body).where(entries.c.log == row.log).order_by(entries.c.seq)
+    statement = (
+        select(entries.c.body)
+        .where(entries.c.log == row.log, entries.c.seq < row.size)
+        .order_by(entries.c.seq)
+    )
     bodies = [bytes(body) for body in await connection.scalars(statement)]
     assert note is not None, "entries are held without a receipt"
-    return StoredLedger(row.origin, row.vkeys.splitlines()[0], bodies, bytes(note))
+    own = row.terminal == _NO_TERMINAL
+    return StoredLedger(row.origin, row.vkeys.splitlines()[0], bodies, bytes(note), own)
+
+
+async def newest_of(connection: AsyncConnection, ledger: str, limit: int) -> list[bytes]:
+    """The newest entries of a ledger, the oldest of them first; see ``read_ledger``."""
+    row = await _named(connection, ledger)
+    statement = (
+        select(entries.c.body)
+        .where(entries.c.log == row.log, entries.c.seq >= row.size - limit)
+        .order_by(entries.c.seq)
+    )
+    return [bytes(body) for body in await connection.scalars(statement)]
+
+
+async def _named(connection: AsyncConnection, ledger: str) -> Any:
+    own = select(settings.c.value).where(settings.c.name == SETTING).scalar_subquery()
+    wanted = ledgers.c.ledger == (ledger or own)
+    row = (await connection.execute(select(ledgers).where(wanted))).one_or_none()
+    if row is None and ledger:
+        raise TerminalUnknown(f"no ledger {ledger} is held here; nothing was written")
+    if row is None or not row.size:
+        raise TerminalUnknown("no act was recorded yet; nothing was written")
+    return row
 
 
 def write_ledger(stored: StoredLedger, directory: Path, vkeys: Sequence[str]) -> int:

@@ -70,9 +70,11 @@ def certify(
     from readers.certify import Course
     from readers.errors import ReaderFault, ReaderMissing, ServiceMissing
     from terminal.machine import software_version
+    from terminal.reader_profiles import profiles_of
 
     try:
-        on_trial = _nfc_reader(nfc) if nfc else _pcsc_reader(reader)
+        known = profiles_of(session.home_or("terminal"))
+        on_trial = _nfc_reader(nfc, known) if nfc else _pcsc_reader(reader, known)
         trial = _trial(session, on_trial, taps=taps, cards=cards, wait_ms=wait * 1_000)
         operator = _Console(session, unattended=unattended, cards=cards)
         report = Course(trial, operator, _told(session)).run(
@@ -118,29 +120,26 @@ class _OnTrial:
     feedback: ReaderFeedback | None
 
 
-def _pcsc_reader(pattern: str) -> _OnTrial:
+def _pcsc_reader(pattern: str, catalogue: Catalogue) -> _OnTrial:
     import re
 
-    from firmware_profiles.catalogue import load
     from readers import pcsc
     from readers.feedback import ReaderFeedback
 
     name = _one_reader(pattern)
-    catalogue = load()
     sighting, match = _known(catalogue, name)
     feedback = ReaderFeedback(catalogue, pcsc.look_at)
     driver = pcsc.PcscReaders(f"^{re.escape(name)}$")
     return _OnTrial(name, "PC/SC", sighting, match, driver, feedback)
 
 
-def _nfc_reader(path: str) -> _OnTrial:
+def _nfc_reader(path: str, catalogue: Catalogue) -> _OnTrial:
     """Opens it once to be told its model; lights and sounds are none of nfcpy's."""
-    from firmware_profiles.catalogue import load
     from readers import nfc
 
     sighting = nfc.look_at(path)
     reader = nfc.NfcReader(path, sighting.name)
-    return _OnTrial(sighting.name, "nfcpy", sighting, load().match(sighting), reader, None)
+    return _OnTrial(sighting.name, "nfcpy", sighting, catalogue.match(sighting), reader, None)
 
 
 def _trial(session: Session, it: _OnTrial, *, taps: int, cards: int, wait_ms: int) -> Trial:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
@@ -14,22 +12,16 @@ from redcard.cli import pass_session, shared_options
 from redcard.commands.at_ledger import (
     Filter,
     ledger_path,
-    lines_of,
     local_time,
     newest,
     open_ledger,
     receipts_of,
 )
+from redcard.commands.auditing import audit, second_opinion, verdict
 from redcard.commands.ledger_papers import check_receipt, csv_command, day_command
 from redcard.commands.ledger_years import erase, prune, rotate_key, sealed
 from redcard.console import EXIT_NO, Session, emit, progress, table
 from redcard.errors import AnswerIsNo, UsageInvalid
-
-if TYPE_CHECKING:
-    from ledger.log.audit_report import Report
-    from ledger.verify import Report as SecondOpinion
-
-    Verdict: TypeAlias = Report | SecondOpinion
 
 SHOWN_MAX = 10_000
 
@@ -159,10 +151,10 @@ def verify(
         place = ledger_path(session)
     with progress(session, session.say("校验账本", "verifying")) as advance:
         if auditor:
-            report = _second_opinion(place, keys, cosigned, _every(advance, _count(place)))
+            report = second_opinion(place, keys, cosigned, advance)
         else:
-            report = _audit(place, keys, cosigned, tree, processes, advance)
-    emit(session, asdict(report), _verdict(session, report))
+            report = audit(place, keys, cosigned, advance, tree=tree, processes=processes)
+    emit(session, asdict(report), verdict(session, report))
     return 0 if report.ok else EXIT_NO
 
 
@@ -246,80 +238,3 @@ def export(session: Session, directory: Path, tiles: bool, minimum_index: int) -
     )
     emit(session, {"directory": str(directory), "size": size}, text)
     return 0
-
-
-def _second_opinion(
-    place: Path, keys: list[str], cosigned: list[bytes], tick: Callable[[int], None]
-) -> Verdict:
-    from ledger.verify import verify_database, verify_directory
-
-    if place.is_dir():
-        return verify_directory(place, keys, tick)
-    return verify_database(place, keys, cosigned, tick)
-
-
-def _audit(
-    place: Path,
-    keys: list[str],
-    cosigned: list[bytes],
-    tree: bool,
-    processes: int,
-    advance: Callable[[int, int], object],
-) -> Verdict:
-    from ledger.log.audit import verify_database, verify_directory
-
-    total = _count(place)
-
-    def tick(done: int) -> None:
-        advance(done, total)
-
-    if (place / "tile").is_dir():
-        from ledger.log.tiles_export import verify_folder
-
-        return verify_folder(place, keys, tick)
-    if place.is_dir():
-        return verify_directory(place, keys, tree=tree, tick=tick)
-    return verify_database(place, keys, cosigned, tree=tree, processes=processes, tick=tick)
-
-
-def _count(place: Path) -> int:
-    """Entries of an export or a database, for the bar."""
-    if (place / "tile").is_dir():
-        from ledger.log.checkpoint import parse
-        from ledger.log.note import split_note
-
-        return parse(split_note((place / "checkpoint").read_bytes())[0]).size
-    if place.is_dir():
-        return lines_of(place / "entries.jsonl")
-    from ledger.log.reading import LogReader
-
-    with LogReader.open(place) as reader:
-        return reader.size
-
-
-def _every(advance: Any, total: int) -> Any:
-    """Tells the bar every 1,000 entries; every single one would slow the check."""
-
-    def told(done: int) -> None:
-        if done % 1_000 == 0 or done == total:
-            advance(done, total)
-
-    return told
-
-
-def _verdict(session: Session, report: Verdict) -> str:
-    lines = [
-        f"{session.say('账目', 'entry')} {fault.seq}: {fault.kind}: {fault.detail}"
-        if fault.seq is not None
-        else f"{fault.kind}: {fault.detail}"
-        for fault in report.faults
-    ]
-    good = session.say("完整，无差错", "whole, no fault")
-    bad = session.say(f"{len(report.faults)} 处差错", f"{len(report.faults)} faults")
-    lines.append(
-        session.say(
-            f"{report.size} 笔 · 根 {report.root} · {good if report.ok else bad}",
-            f"{report.size} entries, root {report.root}: {good if report.ok else bad}",
-        )
-    )
-    return "\n".join(lines)

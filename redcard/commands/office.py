@@ -13,6 +13,7 @@ from redcard.commands.hotline import hotline
 from redcard.commands.members import feed, members
 from redcard.commands.offer_desk import draft, end_offer, split, transfer, write_off
 from redcard.commands.people import access_copy, audit, erase, identities, people
+from redcard.commands.server_ledger import server_ledger
 from redcard.commands.settle import settle
 
 OFFICE: Final[tuple[click.Command, ...]] = (
@@ -32,6 +33,7 @@ OFFICE: Final[tuple[click.Command, ...]] = (
     fleet,
     configure,
     hotline,
+    server_ledger,
     members,
     feed,
     enrol_many,

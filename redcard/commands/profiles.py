@@ -13,6 +13,7 @@ from redcard.console import EXIT_NO, Session, emit, table
 from redcard.errors import AnswerIsNo, UsageInvalid
 
 if TYPE_CHECKING:
+    from firmware_profiles.catalogue import Catalogue
     from firmware_profiles.match import Match
 
 
@@ -25,13 +26,20 @@ def profiles() -> None:
 @shared_options
 @pass_session
 def list_profiles(session: Session) -> int:
-    """All profiles."""
-    from firmware_profiles.catalogue import load
-
-    found = sorted(load().profiles.values(), key=lambda one: one.id)
-    document = {"profiles": [{"id": one.id, "title": one.title} for one in found]}
-    rows = [[one.id, one.title, str(one.driver), str(one.apdu.exchange)] for one in found]
-    emit(session, document, table("", ["id", "title", "driver", "exchange"], rows))
+    """All profiles: those of the product, and those that the federation sent this terminal."""
+    known = _known(session)
+    found = sorted(known.profiles.values(), key=lambda one: one.id)
+    document = {
+        "profiles": [
+            {"id": one.id, "title": one.title, "published": one.id in known.published}
+            for one in found
+        ]
+    }
+    rows = [
+        [one.id, one.title, str(one.driver), str(one.apdu.exchange), _origin(known, one.id)]
+        for one in found
+    ]
+    emit(session, document, table("", ["id", "title", "driver", "exchange", "from"], rows))
     return 0
 
 
@@ -43,9 +51,7 @@ def show(session: Session, name: str) -> int:
     """One profile, whole."""
     import msgspec
 
-    from firmware_profiles.catalogue import load
-
-    profile = load().profiles.get(name)
+    profile = _known(session).profiles.get(name)
     if profile is None:
         raise AnswerIsNo(f"no profile is called {name}", next_step="redcard profiles list")
     document = msgspec.to_builtins(profile)
@@ -89,7 +95,6 @@ def match(
     session: Session, name: str, vid: str, pid: str, device_version: str, firmware: str
 ) -> int:
     """Which profile fits a reader, with its score and the reasons."""
-    from firmware_profiles.catalogue import load
     from firmware_profiles.model import Sighting, version_number
     from readers.identity import parse_reader_name
 
@@ -107,7 +112,7 @@ def match(
         device_version=version,
         firmware=firmware,
     )
-    catalogue = load()
+    catalogue = _known(session)
     found: Match = catalogue.match(sighting)
     document: dict[str, Any] = {
         "profile": found.profile.id,
@@ -121,6 +126,17 @@ def match(
         lines.append(document["draft"])
     emit(session, document, "\n".join(lines))
     return 0
+
+
+def _known(session: Session) -> Catalogue:
+    """The profiles of this home's terminal, or those of the product where there is none."""
+    from terminal.reader_profiles import profiles_of
+
+    return profiles_of(session.home_or("terminal"))
+
+
+def _origin(known: Catalogue, name: str) -> str:
+    return "federation" if name in known.published else "product"
 
 
 def _hexadecimal(text: str, option: str) -> int | None:

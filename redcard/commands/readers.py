@@ -41,11 +41,11 @@ def readers() -> None:
 @pass_session
 def list_readers(session: Session) -> int:
     """All readers of this machine, each with the profile that fits it."""
-    from firmware_profiles.catalogue import load
     from readers.discovery import discover, discover_ports
     from readers.errors import ServiceMissing
+    from terminal.reader_profiles import profiles_of
 
-    catalogue = load()
+    catalogue = profiles_of(session.home_or("terminal"))
     config = _config_of(session)
     found = discover_ports(
         catalogue,

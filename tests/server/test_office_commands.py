@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from keys import pin
+from ledger import verify
 from redcard.cli import main
 from server.core import ServerCore
 from tests.server.world import OFFERS, Time, card, enrol, member, open_core, people, push
@@ -140,3 +142,39 @@ def test_a_signed_list(redcard: Any, tmp_path: Path) -> None:
     code, taken = redcard("members", str(listed), "--note", str(note))
     assert (code, taken["cards"]) == (0, 1)
     assert redcard("feed", "list")[1]["sources"][0]["number"] == 1
+
+
+def test_the_servers_own_ledger_is_exported_and_verified(
+    redcard: Any, home: Path, tmp_path: Path
+) -> None:
+    ledger = asyncio.run(_used(home))
+    status = redcard("ledger", "status")[1]
+    (own,) = status["ledgers"]
+    assert own["current"]
+    kinds = [one["kind"] for one in redcard("ledger", "show", "--limit", "5000")[1]["entries"]]
+    assert kinds[:2] == ["genesis", "boot"]
+    assert len(kinds) == own["size"]
+    assert len(redcard("ledger", "show", "--limit", "1")[1]["entries"]) == 1
+
+    code, told = redcard("ledger", "export", str(tmp_path / "own"))
+    assert (code, told["size"]) == (0, own["size"])
+    keys = [own["vkey"], status["witness"]]
+    report = verify.verify_directory(tmp_path / "own", keys)
+    assert (report.ok, report.size, report.root) == (True, own["size"], own["root"])
+    assert redcard("ledger", "export", str(tmp_path / "own"))[0] == 1, "the folder is not empty"
+    for auditor in ([], ["--auditor"]):
+        code, found = redcard("ledger", "verify", *auditor)
+        assert (code, found["ok"], found["root"]) == (0, True, own["root"])
+    of_terminal = redcard("ledger", "export", str(tmp_path / "lost"), "--ledger", ledger)[1]
+    assert (of_terminal["size"], of_terminal["origin"].endswith(ledger)) == (3, True)
+    assert redcard("ledger", "verify", "--ledger", "nobody")[0] == 1
+
+    with sqlite3.connect(home / "server.db") as database:
+        database.execute(
+            "update entries set body = cast(replace(body, 'console', 'someone') as blob)"
+            " where log ="
+            " (select log from ledgers where terminal = '') and seq = 2"
+        )
+    for auditor in ([], ["--auditor"]):
+        code, found = redcard("ledger", "verify", *auditor)
+        assert (code, found["ok"]) == (1, False)
