@@ -33,13 +33,22 @@ _COMMAND = re.compile(r"([0-9A-F]{2}){4,64}")
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """All profiles by id, and the exchange levels of readers that have none."""
+    """All profiles by id, and the exchange levels of readers that have none.
+
+    Attributes:
+        profiles: by id.
+        levels: of readers without a profile.
+        published: ids of those that the federation published; they go before all others.
+    """
 
     profiles: Mapping[str, ReaderProfile]
     levels: ExchangeLevels = field(default_factory=ExchangeLevels)
+    published: frozenset[str] = frozenset()
 
     def match(self, sighting: Sighting) -> Match:
         """The best profile for a reader, with score and reasons; there always is one."""
+        for first in rank((self.profiles[one] for one in self.published), sighting):
+            return replace(first, why=(*first.why, "published by the federation"))
         found = best(self.profiles.values(), sighting)
         if not found.profile.generic or sighting.exchange is Exchange.SHORT:
             return found
@@ -49,6 +58,10 @@ class Catalogue:
             return found
         told = msgspec.structs.replace(sighting, exchange=listed.exchange)
         return replace(best(self.profiles.values(), told), why=(listed.why,))
+
+    def match_name(self, name: str) -> str:
+        """Id of the best profile for a reader of which only its name is known."""
+        return self.match(Sighting(name=name)).profile.id
 
     def draft(self, sighting: Sighting) -> str:
         """A profile file for an unknown reader, to be completed and sent back."""
@@ -91,7 +104,7 @@ def load(directory: Path | None = None) -> Catalogue:
     for level in Exchange:
         if not any(one.match.exchange is level for one in profiles.values()):
             raise ProfileInvalid(f"no generic profile for exchange level {level.value}; add one")
-    _refuse_ties(profiles)
+    refuse_ties(profiles)
     return Catalogue(profiles, levels)
 
 
@@ -173,7 +186,7 @@ def _rule_faults(rule: MatchRule) -> Iterator[str]:
             yield "match.device_version is lowest first"
 
 
-def _refuse_ties(profiles: Mapping[str, ReaderProfile]) -> None:
+def refuse_ties(profiles: Mapping[str, ReaderProfile]) -> None:
     """Every profile must win, alone, for each reader it says it is for."""
     for profile in profiles.values():
         for sighting in _own_sightings(profile):

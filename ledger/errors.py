@@ -4,6 +4,7 @@ LedgerError
 ├── EntryInvalid            an entry lacks a field or has one of the wrong type
 ├── NotCanonical            bytes that are not restricted canonical JSON
 ├── OfferInvalid            an offer or catalogue file is malformed; carries line and field
+├── WordsInvalid            published words are malformed; names the code or notice
 ├── NoteInvalid             a signed note cannot be parsed or no signature verifies
 ├── ProofInvalid            an inclusion or consistency proof does not hold
 └── LogFault                the log cannot be read or written
@@ -46,6 +47,10 @@ class OfferInvalid(LedgerError):
         super().__init__(f"{place}: {message}" if place else message)
         self.field = field
         self.line = line
+
+
+class WordsInvalid(LedgerError):
+    """Published words are malformed; names the code or notice and what belongs there."""
 
 
 class NoteInvalid(LedgerError):

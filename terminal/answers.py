@@ -291,6 +291,16 @@ class PlaceShown:
 
 
 @dataclass(frozen=True, slots=True)
+class NoticeShown:
+    """A notice of the federation to the people at the counter, shown until ``until_ms``."""
+
+    id: str
+    zh: str
+    en: str
+    until_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class PositionView:
     """Everything a page needs to draw one position, at one moment.
 
@@ -304,6 +314,8 @@ class PositionView:
         waiting: a tap asked for by the API or the command line waits for the next card.
         tiles: offers of a kiosk that has several; ``offer`` is the one touched, if any.
         nearby: where to go instead, while this machine is out of service.
+        closed: the words of ``closed_code``.
+        notices: what the federation tells the people here now.
     """
 
     position: str
@@ -332,6 +344,8 @@ class PositionView:
     waiting: bool = False
     tiles: tuple[OfferShown, ...] = ()
     nearby: tuple[PlaceShown, ...] = ()
+    closed: Wording | None = None
+    notices: tuple[NoticeShown, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

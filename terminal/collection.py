@@ -342,7 +342,7 @@ class Collections:
             number=place,
             outcome=CODES[decision.code].outcome.value,
             code=decision.code.value,
-            message=wording_of(decision.code, details),
+            message=wording_of(decision.code, details, self._parts.facts.installed.words),
             tail=step.request.card.card[-TAIL_CHARACTERS:],
             same_as=same,
             until_ms=decision.until_ms,

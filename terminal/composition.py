@@ -39,6 +39,7 @@ from terminal.orders import Orders
 from terminal.parts import Parts
 from terminal.position import Position
 from terminal.presenter import presenter
+from terminal.reader_profiles import adopt
 from terminal.remote_settings import RemoteSettings
 from terminal.reporting import Reporter
 from terminal.reservations import ReservationDesk
@@ -156,6 +157,7 @@ def _installer(
         card_key_id=enrolment.card_key_id,
         staff=staff_scheme(allow_test=home.config.demo),
         ledger=enrolment.ledger,
+        profiles=partial(adopt, home.path),
     )
 
 

@@ -150,7 +150,7 @@ class Corrections:
             code=decision.code.value,
             name=name_of(decision.code),
             nonce=order.void_nonce,
-            message=voided() if done else wording_of(decision.code, details),
+            message=(voided() if done else wording_of(decision.code, details, installed.words)),
             offer=offer_id,
             replay=decision.replay,
             entry=decision.seq if seq is None else seq,

@@ -76,7 +76,7 @@ def examine(
         return [
             *findings,
             _bad("home", "终端目录不可用", str(error), found[1] if found else remedy),
-            *examine_readers((), surroundings),
+            *examine_readers((), surroundings, path),
         ]
     findings.append(_good("home", f"终端目录 {path}", f"home {path}"))
     findings += _keys_and_ledger(home, enrolment)
@@ -84,7 +84,7 @@ def examine(
     findings += _clock(home, clock)
     findings += _snapshot(home, clock)
     findings += _server(home, clock, transport)
-    findings += examine_readers(home.config.positions, surroundings)
+    findings += examine_readers(home.config.positions, surroundings, path)
     findings += examine_printer(home)
     return findings
 

@@ -17,6 +17,7 @@ from firmware_profiles.model import Sighting, version_text
 from readers.errors import ReaderBusy, ReaderError, ServiceRefuses
 from terminal.configuration import PositionConfig
 from terminal.findings import Finding, bad, good
+from terminal.reader_profiles import profiles_of
 
 if TYPE_CHECKING:
     from firmware_profiles.catalogue import Catalogue
@@ -81,9 +82,15 @@ class Surroundings:
 
 
 def examine_readers(
-    positions: Sequence[PositionConfig], surroundings: Surroundings
+    positions: Sequence[PositionConfig], surroundings: Surroundings, home: Path
 ) -> Iterator[Finding]:
-    """Checks the service, then every reader that a position uses, or all without positions."""
+    """Checks the service, then every reader that a position uses, or all without positions.
+
+    Args:
+        positions: of the terminal.
+        surroundings: the card service, the readers and the kernel.
+        home: of the terminal, for the reader profiles that it was sent.
+    """
     yield from _kernel(surroundings.modules())
     try:
         names = surroundings.names()
@@ -100,9 +107,7 @@ def examine_readers(
         used += [name for name in found if name not in used]
         yield _of_position(position, found, names)
     if surroundings.ask is not None and used:
-        from firmware_profiles.catalogue import load
-
-        catalogue = load()
+        catalogue = profiles_of(home)
         for name in used:
             yield from _one(catalogue, name, surroundings.ask)
 

@@ -46,7 +46,7 @@ class Inquiry:
         venue = installed.venue(held.config.venue)
         today = local_day(now.now_ms, venue.zone)
         view = card_view(presented, installed.cards, today.isoformat())
-        card: CardShown = card_shown(CardSession(presented, False, 0), view)
+        card: CardShown = card_shown(CardSession(presented, False, 0), view, installed.words)
         member = view.member.ref if view.member else ""
         with parts.writer.turn:
             uses = parts.writer.usage.of_member(member) if member else {}
@@ -98,5 +98,7 @@ class Inquiry:
             can_take=decision.outcome in _POSSIBLE,
             code=decision.code.value,
             until_ms=decision.until_ms,
-            message=wording_of(decision.code, answer_details(decision, installed, offer.id)),
+            message=wording_of(
+                decision.code, answer_details(decision, installed, offer.id), installed.words
+            ),
         )

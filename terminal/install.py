@@ -15,9 +15,10 @@ from datetime import date
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from ledger.errors import OfferInvalid
+from ledger.errors import OfferInvalid, WordsInvalid
 from ledger.rules.catalogue import Catalogue, load_offers, load_venues
 from ledger.rules.offer import Offer
+from ledger.rules.published_words import NO_WORDS, load_words
 from ledger.rules.terms import VENUE_ZONE
 from ledger.rules.usage import Usage, Use
 from ledger.rules.windows import local_day
@@ -41,12 +42,15 @@ CA_KEYS: Final = "ca_keys.json"
 PIV_ROOTS: Final = "piv_roots.json"
 
 USED: Final = USED_TARGET.rpartition("/")[2]
-_TARGETS: Final = (OFFERS, VENUES, ROSTER, CA_KEYS, PIV_ROOTS, USED)
+MESSAGES: Final = "messages.json"
+_TARGETS: Final = (OFFERS, VENUES, ROSTER, CA_KEYS, PIV_ROOTS, USED, MESSAGES)
 
 #: Makes the card schemes from the CA bundle of the snapshot, ``None`` without one.
 SchemesFactory: TypeAlias = Callable[[bytes | None, date], Sequence[CardScheme]]
 #: Makes the scheme of staff cards from the bundle of their roots.
 StaffFactory: TypeAlias = Callable[[bytes, date], CardScheme]
+#: Takes the reader profiles of a snapshot; says what is wrong with them, empty if nothing is.
+ProfilesTaker: TypeAlias = Callable[[SnapshotFiles], str]
 #: Opens the roster file of the snapshot.
 RosterOpener: TypeAlias = Callable[[Path], Directory]
 
@@ -103,6 +107,7 @@ class Installer:
         card_key_id: str = "",
         staff: StaffFactory | None = None,
         ledger: str = "",
+        profiles: ProfilesTaker = lambda _snapshot: "",
     ) -> None:
         """Installs nothing yet.
 
@@ -115,7 +120,9 @@ class Installer:
             card_key_id: the card key in this terminal's store.
             staff: makes the scheme of staff cards, where the snapshot brings their roots.
             ledger: this terminal's own, whose uses are not counted twice.
+            profiles: takes the reader profiles that a snapshot brings.
         """
+        self._take_profiles = profiles
         self._ledger = ledger
         self._make_staff = staff
         self._kept = kept
@@ -147,6 +154,7 @@ class Installer:
         else:
             self._put(generation)
             self._keep(generation)
+            self.problem = self.problem or self._take_profiles(generation)
         self._generation, self._files = generation.number, generation.files
         return True
 
@@ -190,12 +198,14 @@ class Installer:
             if roster:
                 cards = self._open_roster(snapshot.path(roster))
             used = used_elsewhere(snapshot, self._ledger)
-        except (OfferInvalid, SyncError, OSError) as error:
+            said = named(snapshot, MESSAGES)
+            words = load_words(snapshot.read(said), lenient=True) if said else NO_WORDS
+        except (OfferInvalid, WordsInvalid, SyncError, OSError) as error:
             raise SnapshotRefused(
                 f"snapshot {snapshot.version} is not usable ({error}); version "
                 f"{self._facts.installed.version} stays in force: tell the federation"
             ) from error
-        return Installed(catalogue, cards, snapshot.signed_ms, snapshot.version, used)
+        return Installed(catalogue, cards, snapshot.signed_ms, snapshot.version, used, words)
 
     def _today(self) -> date:
         return local_day(self._facts.time.now().now_ms, VENUE_ZONE)

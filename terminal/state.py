@@ -9,6 +9,7 @@ from typing import Final, Protocol
 
 from ledger.rules.catalogue import Catalogue
 from ledger.rules.offer import BrokenOffer, Offer
+from ledger.rules.published_words import NO_WORDS, PublishedWords
 from ledger.rules.request import CardView, MemberView
 from ledger.rules.terms import CardStatus, SnapshotAge, Venue
 from ledger.rules.usage import Usage
@@ -67,6 +68,7 @@ class Installed:
         signed_ms: when the server signed that this snapshot is current, 0 for never.
         version: version of the snapshot metadata.
         used: what members used at other terminals, as of the snapshot.
+        words: the federation's own texts and notices.
     """
 
     catalogue: Catalogue = field(default_factory=Catalogue)
@@ -74,6 +76,7 @@ class Installed:
     signed_ms: int = 0
     version: int = 0
     used: Usage = field(default_factory=Usage)
+    words: PublishedWords = NO_WORDS
 
     def offer(self, name: str) -> Offer | BrokenOffer | None:
         """The offer of this id, also a broken one."""

@@ -57,7 +57,7 @@ class TapDesk:
         offer = position.offer(now.boot_ms)
         if not offer:
             details = {"n": len(position.config.offers)}
-            wording = wording_of(Code.O07, details)
+            wording = wording_of(Code.O07, details, self._parts.facts.installed.words)
             unnamed = TapAnswer(Outcome.REFER.value, Code.O07.value, "ambiguous", nonce, wording)
             self.settle(position, position.show(unnamed, now.now_ms))
             return

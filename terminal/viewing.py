@@ -14,6 +14,7 @@ from terminal.neighbours import nearby
 from terminal.parts import Parts
 from terminal.position import Position
 from terminal.state import card_view
+from terminal.wording import wording_of
 
 
 class Viewer:
@@ -34,7 +35,8 @@ class Viewer:
         card = None
         if session is not None:
             today = local_day(now.now_ms, venue.zone).isoformat()
-            card = views.card_shown(session, card_view(session.presented, installed.cards, today))
+            found = card_view(session.presented, installed.cards, today)
+            card = views.card_shown(session, found, installed.words)
         with parts.writer.turn:
             size, signed = parts.writer.size, parts.writer.daybook.signed()
             confirmed = parts.writer.daybook.signed(link.acknowledged)
@@ -67,6 +69,8 @@ class Viewer:
             waiting=held.armed(),
             tiles=tuple(self._shown_offer(held, one, now) for one in held.config.offers),
             nearby=nearby(installed, venue) if closed else (),
+            closed=wording_of(Code(closed), {}, installed.words) if closed else None,
+            notices=views.notices_shown(installed, venue, now.now_ms),
         )
 
     def _own_offer(self, held: Position, now: Moment) -> OfferShown | None:

@@ -7,10 +7,11 @@ from typing import Final
 
 from ledger.codes import Code, Outcome
 from ledger.rules.offer import BrokenOffer, Offer
+from ledger.rules.published_words import NO_WORDS, PublishedWords
 from ledger.rules.request import CardView, Decision
-from ledger.rules.terms import CardStatus, MemberStatus
+from ledger.rules.terms import CardStatus, MemberStatus, Venue
 from ledger.rules.voids import VOID_WINDOW_MS
-from terminal.answers import CardShown, LinkShown, OfferChoice, OfferShown, RecentTap
+from terminal.answers import CardShown, LinkShown, NoticeShown, OfferChoice, OfferShown, RecentTap
 from terminal.clock import Moment
 from terminal.daybook import Act
 from terminal.entries import Place
@@ -74,17 +75,26 @@ def choices_shown(
                 code=decision.code.value,
                 until_ms=decision.until_ms,
                 usage=decision.counted,
-                message=wording_of(decision.code, details),
+                message=wording_of(decision.code, details, installed.words),
             )
         )
     return tuple(lines)
+
+
+def notices_shown(installed: Installed, venue: Venue, now_ms: int) -> tuple[NoticeShown, ...]:
+    """What the federation tells the people at this venue now."""
+    return tuple(
+        NoticeShown(one.id, one.zh, one.en, one.until_ms)
+        for one in installed.words.notices
+        if one.holds(venue, now_ms)
+    )
 
 
 def _can_be_taken(decision: Decision) -> bool:
     return decision.outcome in {Outcome.APPROVE, Outcome.REFER}
 
 
-def card_shown(session: CardSession, view: CardView) -> CardShown:
+def card_shown(session: CardSession, view: CardView, words: PublishedWords = NO_WORDS) -> CardShown:
     """What a counter page may know of the card at hand."""
     code = _CARD_CODES.get(view.status)
     if code is None and view.member is None:
@@ -99,7 +109,7 @@ def card_shown(session: CardSession, view: CardView) -> CardShown:
         assurance=view.assurance if card else "",
         advice=card.advice if card else "",
         expires_ms=session.until_boot_ms,
-        message=wording_of(code, {}) if code else None,
+        message=wording_of(code, {}, words) if code else None,
     )
 
 

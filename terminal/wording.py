@@ -7,6 +7,7 @@ from typing import Final
 
 from ledger.codes import CODES, Code
 from ledger.rules.messages import Audience, Lang, message
+from ledger.rules.published_words import NO_WORDS, PublishedWords
 from terminal.answers import Line, Wording
 
 _NOTHING_RECORDED: Final = Wording(
@@ -29,12 +30,15 @@ _INTERNAL: Final = Wording(
 )
 
 
-def wording_of(code: Code, details: Mapping[str, str | int]) -> Wording:
+def wording_of(
+    code: Code, details: Mapping[str, str | int], published: PublishedWords = NO_WORDS
+) -> Wording:
     """All four texts of a code; ``place_en`` stands in for ``place`` in English."""
     english = {**details, "place": details["place_en"]} if "place_en" in details else details
 
     def line(language: Lang, audience: Audience) -> Line:
-        text = message(code, language, audience, english if language == "en" else details)
+        chosen = english if language == "en" else details
+        text = message(code, language, audience, chosen, published=published)
         return Line(text.big, text.small)
 
     return Wording(

@@ -11,20 +11,25 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Literal, TypeAlias
+from typing import Final, TypeAlias
 
 from ledger.codes import Code
 from ledger.rules import wording_en, wording_zh
+from ledger.rules.published_words import (
+    BIG_CHARACTERS_MAX,
+    NO_WORDS,
+    SMALL_CHARACTERS_MAX,
+    Audience,
+    Lang,
+    PublishedWords,
+)
 from ledger.rules.terms import VENUE_ZONE
 from ledger.rules.windows import local
 from ledger.rules.wording_zh import Line
 
-Lang: TypeAlias = Literal["zh", "en"]
-Audience: TypeAlias = Literal["member", "operator"]
-Details: TypeAlias = Mapping[str, str | int]
+__all__ = ["BIG_CHARACTERS_MAX", "SMALL_CHARACTERS_MAX", "Audience", "Lang", "Message", "message"]
 
-BIG_CHARACTERS_MAX: Final = 10
-SMALL_CHARACTERS_MAX: Final = 18
+Details: TypeAlias = Mapping[str, str | int]
 
 _PLACEHOLDER: Final = re.compile(r"\{(\w+)\}")
 _MONTHS: Final = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
@@ -38,7 +43,14 @@ class Message:
     small: str
 
 
-def message(code: Code, lang: Lang, audience: Audience, details: Details | None = None) -> Message:
+def message(
+    code: Code,
+    lang: Lang,
+    audience: Audience,
+    details: Details | None = None,
+    *,
+    published: PublishedWords = NO_WORDS,
+) -> Message:
     """The words for a code.
 
     Args:
@@ -46,6 +58,7 @@ def message(code: Code, lang: Lang, audience: Audience, details: Details | None 
         lang: ``zh`` or ``en``.
         audience: ``member`` at the reader, ``operator`` at the counter.
         details: of the decision; keys ending in ``_ms`` are instants, ``zone`` the venue's zone.
+        published: the federation's own texts; one that cannot be filled leaves ours in place.
     """
     wording = wording_zh if lang == "zh" else wording_en
     first = 0 if audience == "member" else 2
@@ -54,15 +67,24 @@ def message(code: Code, lang: Lang, audience: Audience, details: Details | None 
     big = _fill(lines[first], values)
     if code is Code.L02 and audience == "member" and values.get("kind") == "entry":
         big = wording.ENTERED_TODAY
-    return Message(big, _fill(lines[first + 1], values))
+    own = [published.line(code, audience, lang, small=small) for small in (False, True)]
+    small = _fill(lines[first + 1], values)
+    return Message(_filled(own[0], values) or big, _filled(own[1], values) or small)
+
+
+def _filled(choice: str, values: Mapping[str, str]) -> str:
+    """A line with its values, empty if one of them is missing."""
+    names = _PLACEHOLDER.findall(choice)
+    if not all(values.get(name) for name in names):
+        return ""
+    return _PLACEHOLDER.sub(lambda match: values[match[1]], choice)
 
 
 def _fill(line: Line, values: Mapping[str, str]) -> str:
     choices = (line,) if isinstance(line, str) else line
     for choice in choices:
-        names = _PLACEHOLDER.findall(choice)
-        if all(values.get(name) for name in names):
-            return _PLACEHOLDER.sub(lambda match: values[match[1]], choice)
+        if filled := _filled(choice, values):
+            return filled
     raise AssertionError(f"every last choice must be fillable: {choices[-1]}")
 
 

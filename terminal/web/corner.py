@@ -14,6 +14,7 @@ from keys.pin import PIN_DIGITS_MAX
 from screens.language import Language, Wording
 from terminal.answers import PositionView, StaffProof, Totals
 from terminal.web.abouts import ABOUTS, what_becomes
+from terminal.web.view import notices
 
 CORNER_SHOWN_MS: Final = 60_000
 
@@ -64,6 +65,7 @@ class Sheet:
         said: why it did not open, or what was done.
         figures: what and how many, of today or of the day closed.
         abouts: what a problem may be about, while that is asked.
+        notices: what the federation tells the people here.
     """
 
     kind: str
@@ -72,6 +74,7 @@ class Sheet:
     figures: tuple[tuple[str, str], ...]
     offers: tuple[tuple[str, str], ...]
     abouts: tuple[tuple[str, str], ...] = ()
+    notices: tuple[str, ...] = ()
 
 
 class StaffCorner:
@@ -173,6 +176,7 @@ class StaffCorner:
                 if self.state is Corner.PROBLEM
                 else ()
             ),
+            notices=notices(view, words) if self.state is Corner.SHEET else (),
         )
 
     def _said(self, view: PositionView, words: Wording) -> str:

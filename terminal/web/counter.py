@@ -31,7 +31,7 @@ from terminal.web.view import (
     offer_title,
     reader_good,
     text_for_operator,
-    text_of_code,
+    text_of_closed,
     venue_name,
 )
 
@@ -147,7 +147,7 @@ def scene(desk: Desk, language: Language) -> CounterScene:
         venue=venue_name(view, language),
         position=view.position,
         shift=_shift(desk, words),
-        bands=bands(view, words),
+        bands=bands(view, words, staff=True),
         demo_date=demo_date(view, words),
         lamps=lamps(view, words, desk.books.printer),
         card=_card(view.card, words) if view.card else None,
@@ -194,7 +194,7 @@ def _message(desk: Desk, mode: Mode, words: Wording) -> tuple[str, Text]:
     if blocked is not None:
         return "decline", blocked
     if mode is Mode.CLOSED:
-        return "closed", text_of_code(view.closed_code or "T06", language, operator=True)
+        return "closed", text_of_closed(view, language, operator=True)
     if mode is Mode.BUSY:
         return "confirming", Text(_("Recording"), _("Please wait; do not tap again"))
     if mode is Mode.READING:

@@ -23,7 +23,7 @@ from terminal.web.view import (
     offer_title,
     reader_good,
     text_for_member,
-    text_of_code,
+    text_of_closed,
     two_languages,
     venue_name,
 )
@@ -240,7 +240,7 @@ class KioskScreen:
         view = self._view
         words, other = wording(language), wording(language.other)
         if view.phase is Phase.CLOSED:
-            return _Look("closed", text_of_code(view.closed_code or "T06", language))
+            return _Look("closed", text_of_closed(view, language))
         if view.phase is Phase.CONFIRMING:
             return _Look("confirming", two_languages(_CONFIRMING, words, other))
         if view.phase is Phase.ANSWER and view.answer is not None:

@@ -17,6 +17,8 @@ from terminal.receipts.printer import NO_PRINTER, PrinterShown
 #: States of a reader in which a card can be read.
 _READER_GOOD = frozenset({"ready", "card"})
 
+#: Notices that a counter shows at once; the list of cards below needs its room.
+NOTICE_BANDS_MAX = 2
 #: Which sound, shape and field go with each state; four channels that never contradict.
 SHAPES: dict[str, str] = {
     "idle": "card",
@@ -59,7 +61,7 @@ class Band:
     """A strip across the page that tells of a condition, not of a tap.
 
     Attributes:
-        kind: ``offline`` or ``practice``.
+        kind: ``offline``, ``practice`` or ``notice``.
     """
 
     kind: str
@@ -87,6 +89,14 @@ def text_for_operator(wording: Wording, language: Language) -> Text:
     """An answer in the words for the person behind the counter."""
     line = wording.operator_zh if language is Language.ZH else wording.operator_en
     return Text(line.big, line.small)
+
+
+def text_of_closed(view: PositionView, language: Language, *, operator: bool = False) -> Text:
+    """Why no tap is served now."""
+    if view.closed is None:
+        return text_of_code(view.closed_code or Code.T06, language, operator=operator)
+    speak = text_for_operator if operator else text_for_member
+    return speak(view.closed, language)
 
 
 def text_of_code(code: str, language: Language, *, operator: bool = False) -> Text:
@@ -149,14 +159,22 @@ def reader_good(reader: ReaderShown) -> bool:
     return reader.state in _READER_GOOD or reader.state == "opening"
 
 
-def bands(view: PositionView, words: Words) -> tuple[Band, ...]:
-    """The strips that hold now: practice mode, no connection."""
+def bands(view: PositionView, words: Words, *, staff: bool = False) -> tuple[Band, ...]:
+    """The strips that hold now: practice mode, no connection, and to staff the notices."""
     found = []
     if view.practice:
         found.append(Band("practice", words.gettext("Practice mode: nothing counts")))
     if not view.link.connected:
         found.append(Band("offline", _offline_text(view.link, words)))
+    if staff:
+        found += (Band("notice", text) for text in notices(view, words)[:NOTICE_BANDS_MAX])
     return tuple(found)
+
+
+def notices(view: PositionView, words: Words) -> tuple[str, ...]:
+    """What the federation tells the people at this counter, in the page's language."""
+    chinese = words.language is Language.ZH
+    return tuple(one.zh if chinese else one.en for one in view.notices)
 
 
 def demo_date(view: PositionView, words: Words) -> str:
