@@ -10,16 +10,19 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
+from http.client import HTTPException
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Protocol, Self
+from typing import TYPE_CHECKING, Final, Protocol, Self
 from urllib.parse import unquote, urlsplit
 
+from sync.connections import Connections, Limits
 from sync.errors import Malformed, Unreachable
 from sync.protocol import TUF_PATH, integer
 
 if TYPE_CHECKING:
-    import httpx
+    import ssl
 
 CONNECT_TIMEOUT_S: Final = 10.0
 READ_TIMEOUT_S: Final = 30.0
@@ -157,45 +160,33 @@ class HttpTransport:
     Args:
         base_url: scheme, host and port of the server, such as ``https://sync.example``.
         ca_file: PEM file of the authorities to trust instead of the system's.
-        client: a client of one's own, for tests.
         timeout_s: longest wait for a connection, for each piece of an answer and for the whole of
             it, instead of the usual ones.
     """
 
     def __init__(
-        self,
-        base_url: str,
-        *,
-        ca_file: str | None = None,
-        client: httpx.Client | None = None,
-        timeout_s: float | None = None,
+        self, base_url: str, *, ca_file: str | None = None, timeout_s: float | None = None
     ) -> None:
         """Checks the address; connects with the first exchange."""
-        parts = urlsplit(base_url)
-        local = parts.hostname in {"127.0.0.1", "::1", "localhost"}
-        if not parts.hostname or parts.scheme not in ({"http", "https"} if local else {"https"}):
+        if not _is_allowed(base_url):
             raise Malformed(
                 f"{base_url!r} is not an https address; plain http is for loopback only"
             )
         self._base_url = base_url.rstrip("/")
-        self._ca_file = ca_file
-        self._client = client
-        self._timeout_s = timeout_s
+        limits = Limits(
+            timeout_s or CONNECT_TIMEOUT_S,
+            timeout_s or READ_TIMEOUT_S,
+            timeout_s or EXCHANGE_TIMEOUT_S,
+        )
+        self._lines = Connections(self._base_url, limits, partial(_trusted, ca_file))
 
     def exchange(self, request: Request, *, bytes_max: int = ANSWER_BYTES_MAX) -> Response:
         """As ``Transport.exchange``."""
-        httpx = _httpx()
+        headers = {"Accept-Encoding": "identity", **request.headers}
+        asked = (request.method, request.target, headers, request.body)
         try:
-            with self._open().stream(
-                request.method,
-                self._base_url + request.target,
-                headers={"Accept-Encoding": "identity", **request.headers},
-                content=request.body or None,
-            ) as answer:
-                body = _read(answer, bytes_max, self._timeout_s or EXCHANGE_TIMEOUT_S)
-                headers = {name.lower(): value for name, value in answer.headers.items()}
-                return Response(answer.status_code, headers, body)
-        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+            return Response(*self._lines.exchange(*asked, bytes_max))
+        except (OSError, HTTPException, UnicodeError) as error:
             kind = type(error).__name__
             raise Unreachable(
                 f"no answer from {self._base_url} ({kind}: {error}); sending again is safe"
@@ -203,9 +194,7 @@ class HttpTransport:
 
     def close(self) -> None:
         """Closes kept connections."""
-        if self._client is not None:
-            self._client.close()
-            self._client = None
+        self._lines.close()
 
     def __enter__(self) -> Self:
         return self
@@ -218,24 +207,25 @@ class HttpTransport:
     ) -> None:
         self.close()
 
-    def _open(self) -> httpx.Client:
-        import ssl
 
-        httpx = _httpx()
-        if self._client is None:
-            trust: ssl.SSLContext | bool = True
-            if self._ca_file is not None:
-                trust = ssl.create_default_context(cafile=self._ca_file)
-            elif self._base_url.startswith("http://"):
-                # Nothing here is ever encrypted: reading every authority would be for nothing.
-                trust = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            elif folder := _system_authorities():
-                trust = ssl.create_default_context(capath=folder)
-            timeout = httpx.Timeout(
-                self._timeout_s or READ_TIMEOUT_S, connect=self._timeout_s or CONNECT_TIMEOUT_S
-            )
-            self._client = httpx.Client(timeout=timeout, verify=trust, follow_redirects=False)
-        return self._client
+def _is_allowed(base_url: str) -> bool:
+    """Whether it is an https address, or http on a loopback, with a port that is a number."""
+    try:
+        parts = urlsplit(base_url)
+        local = parts.hostname in {"127.0.0.1", "::1", "localhost"}
+        schemes = {"http", "https"} if local else {"https"}
+        return bool(parts.hostname) and parts.port != 0 and parts.scheme in schemes
+    except ValueError:
+        return False
+
+
+def _trusted(ca_file: str | None) -> ssl.SSLContext:
+    """What an https server is checked against: a file of one's own, else the system's."""
+    import ssl
+
+    if ca_file is not None:
+        return ssl.create_default_context(cafile=ca_file)
+    return ssl.create_default_context(capath=_system_authorities() or None)
 
 
 def _system_authorities() -> str:
@@ -250,32 +240,6 @@ def _system_authorities() -> str:
     if folder is None or "SSL_CERT_FILE" in os.environ:
         return ""
     return folder if any(Path(folder).glob("[0-9a-f]*.0")) else ""
-
-
-def _httpx() -> Any:
-    """The library without its own command line, which would bring along 3 MB for nothing."""
-    import sys
-
-    sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
-    import httpx
-
-    return httpx
-
-
-def _read(answer: httpx.Response, bytes_max: int, timeout_s: float) -> bytes:
-    import time
-
-    deadline = time.monotonic() + timeout_s
-    chunks: list[bytes] = []
-    total = 0
-    for chunk in answer.iter_raw():
-        total += len(chunk)
-        if total > bytes_max:
-            raise Unreachable(f"the answer is longer than {bytes_max} bytes; it was not used")
-        if time.monotonic() > deadline:
-            raise Unreachable(f"the answer took more than {timeout_s:g} s")
-        chunks.append(chunk)
-    return b"".join(chunks)
 
 
 def _bounded(response: Response, bytes_max: int) -> Response:
