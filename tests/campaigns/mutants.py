@@ -1,9 +1,9 @@
 """The campaign ``mutants``: do the tests notice when the code is wrong?
 
-Each mutant of ``mutation`` is loaded in place of its module, in a fork of a process that has pytest
-loaded, and the module's fast tests run until one fails. Answers are kept, so that a stopped run
-goes on where it was: a killed mutant stays killed while its source is the same, a survivor is
-tried again when any of its tests has changed.
+Each mutant of ``mutation`` is put in place of its code, in a fork of a process that has the tests
+collected, and the tests that run its lines go until one fails, the quickest first. Answers are
+kept, so that a stopped run goes on where it was: a killed mutant stays killed while its source is
+the same, a survivor is tried again when any test has changed.
 """
 
 from __future__ import annotations
@@ -14,24 +14,22 @@ import os
 import subprocess
 import sys
 import tempfile
-import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
 
+from tests.campaigns.mutant_child import LOADING, PASSED
 from tests.campaigns.mutation import Mutant, mutants
 from tests.campaigns.report import Budget, Report
 from tests.campaigns.spared import SPARED
 
 ROOT: Final = Path(__file__).parents[2]
 STATE: Final = ROOT / "build" / "mutants.jsonl"
-Targets = dict[str, tuple[tuple[str, ...], ...]]
-PROCESSES: Final = 2
-#: Modules of the rules without a decision in them: words, and records that other modules fill.
+Stages = tuple[tuple[str, ...], ...]
+#: Modules without anything that could be wrong: words, and records that other modules fill.
 WITHOUT_RULES: Final = frozenset({"offer", "wording_zh", "wording_en", "__init__"})
-TIMEOUT_S: Final = 60.0
 #: Share of mutants that the tests must kill; those proved equivalent do not count.
 SCORE_MIN: Final = 0.90
 
@@ -40,45 +38,21 @@ _SCENARIOS: Final = (
     "--deselect",
     "tests/scenario/test_scenarios.py::test_scenario[rush_full]",
 )
+_VOIDS: Final = "ledger.rules.voids"
+_VOID_TESTS: Final = ("tests/ledger/rules/test_voids.py",)
 
 
-def _staged(package: str, folder: str, names: str, *last: tuple[str, ...]) -> Targets:
-    """Own test first, then the folder, then what is slower: most mutants die early."""
-    found: Targets = {}
-    for line in names.split():
-        name, _, own = line.partition("<")
-        first = ((f"{folder}/{own}.py",),) if own else ()
-        found[f"{package}.{name}"] = (*first, (folder,), *last)
-    return found
+def _modules(folder: str) -> list[str]:
+    files = sorted((ROOT / folder).glob("*.py"))
+    return [f"{folder.replace('/', '.')}.{f.stem}" for f in files if f.stem not in WITHOUT_RULES]
 
 
 #: Stages of tests by module; a mutant that survives one meets the next.
-TARGETS: Final[Targets] = {
-    **_staged(
-        "ledger.rules",
-        "tests/ledger/rules",
-        """decide<test_decide limits<test_limits_and_usage windows<test_windows leases<test_leases
-        usage<test_limits_and_usage voids<test_voids stock<test_leases choice
-        reservations<test_reservations request
-        catalogue<test_catalogue fields<test_catalogue terms<test_catalogue
-        values<test_catalogue lines<test_catalogue holidays<test_windows messages<test_messages
-        agents goods numbers dry_run""",
-        _SCENARIOS,
+TARGETS: Final[dict[str, Stages]] = {
+    **dict.fromkeys(_modules("ledger/rules"), (("tests/ledger/rules",), _SCENARIOS)),
+    **dict.fromkeys(
+        [*_modules("ledger/log"), *_modules("ledger")], (("tests/ledger",), _SCENARIOS)
     ),
-    **_staged(
-        "ledger.log",
-        "tests/ledger/log",
-        """canonical<test_canonical merkle<test_merkle note<test_note checkpoint<test_note
-        proof<test_proof reading<test_store recovery<test_store stamping<test_stamping
-        store<test_store commit<test_store export<test_store schema<test_store
-        counter<test_counter keylist<test_papers receipt_check<test_papers day<test_papers
-        table<test_papers disk<test_damage sealed<test_sealed shards<test_shards
-        rotation<test_shards tiles<test_tiles tiles_export<test_tiles audit<test_audit
-        audit_chunk<test_audit audit_course<test_audit audit_walk<test_audit
-        audit_report<test_audit""",
-    ),
-    "ledger.entry": (("tests/ledger/log",), _SCENARIOS),
-    "ledger.codes": (("tests/ledger/rules",), _SCENARIOS),
     "sync.admission": (
         ("tests/sync/test_admission.py",),
         ("tests/sync/test_client.py", "tests/sync/test_schedules.py"),
@@ -93,7 +67,6 @@ class Task:
     module: str
     mutant: Mutant
     key: str
-    stages: tuple[tuple[str, ...], ...]
 
 
 class Answers:
@@ -102,7 +75,6 @@ class Answers:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._known: dict[str, dict[str, Any]] = {}
-        self._guard = threading.Lock()
         path.parent.mkdir(parents=True, exist_ok=True)
         for line in path.read_text("utf-8").splitlines() if path.exists() else ():
             answer = json.loads(line)
@@ -118,19 +90,19 @@ class Answers:
     def put(self, key: str, fate: str, tests: str, name: str) -> None:
         """Keeps an answer."""
         answer = {"key": key, "fate": fate, "tests": tests, "name": name}
-        with self._guard:
-            self._known[key] = answer
-            with self._path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(answer) + "\n")
+        self._known[key] = answer
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(answer) + "\n")
 
 
 def run(budget: Budget) -> Report:
     """Tries mutants of the asked modules, all without a choice."""
     if budget.small:
         with tempfile.TemporaryDirectory(prefix="mutants") as place:
-            return try_modules(["ledger.rules.voids"], budget, Answers(Path(place) / "answers"))
-    modules = [name for name in TARGETS if not budget.only or name in budget.only]
-    return try_modules(modules, budget, Answers(STATE))
+            answers = Answers(Path(place) / "answers")
+            return try_modules({_VOIDS: (_VOID_TESTS,)}, budget, answers)
+    asked = {name: one for name, one in TARGETS.items() if not budget.only or name in budget.only}
+    return try_modules(asked, budget, Answers(STATE))
 
 
 def parts() -> tuple[str, ...]:
@@ -138,16 +110,16 @@ def parts() -> tuple[str, ...]:
     return tuple(TARGETS)
 
 
-def try_modules(modules: Sequence[str], budget: Budget, answers: Answers) -> Report:
+def try_modules(modules: dict[str, Stages], budget: Budget, answers: Answers) -> Report:
     """Tries ``budget.rounds`` mutants, spread evenly over the modules."""
     report = Report()
     tasks = list(_spread([task for module in modules for task in _tasks(module)], budget.rounds))
     fates: dict[str, str] = {}
     with tempfile.TemporaryDirectory(prefix="mutants") as place:
-        _control(report, Path(place), modules, budget)
-        if report.failures:
-            return report
-        _work(iter(tasks), fates, answers, budget, Path(place))
+        _control(report, Path(place))
+        with Field(Path(place)) as field:
+            _work(tasks, modules, fates, answers, budget, field)
+            report.failures += field.failures
     for module in modules:
         _count(report, module, [task for task in tasks if task.module == module], fates)
     everything = Counter(fates.values())
@@ -167,7 +139,7 @@ def try_modules(modules: Sequence[str], budget: Budget, answers: Answers) -> Rep
 def _tasks(module: str) -> Iterator[Task]:
     for mutant in mutants(_source(module)):
         key = hashlib.sha256(f"{module}\0{mutant.source}".encode()).hexdigest()
-        yield Task(module, mutant, key, TARGETS[module])
+        yield Task(module, mutant, key)
 
 
 def _spread(tasks: Sequence[Task], most: int) -> Iterator[Task]:
@@ -178,55 +150,85 @@ def _spread(tasks: Sequence[Task], most: int) -> Iterator[Task]:
 
 
 def _work(
-    tasks: Iterator[Task], fates: dict[str, str], answers: Answers, budget: Budget, place: Path
+    tasks: Sequence[Task],
+    modules: dict[str, Stages],
+    fates: dict[str, str],
+    answers: Answers,
+    budget: Budget,
+    field: Field,
 ) -> None:
-    """Two processes, each fed by a thread of its own."""
-    guard = threading.Lock()
     tests = _tests_as_they_are()
+    for task in tasks:
+        if field.failures or not budget.more(len(fates)):
+            return
+        if _reason(task):
+            fate = "equivalent"
+        elif (known := answers.get(task.key, tests)) is not None:
+            fate = known
+        else:
+            fate = "survived" if field.survives(task, modules[task.module]) else "killed"
+            if not field.failures:
+                answers.put(task.key, fate, tests, f"{task.module}:{task.mutant.name}")
+        fates[task.key] = fate
 
-    def feed(number: int) -> None:
-        with Child(place, number) as child:
-            while True:
-                with guard:
-                    if not budget.more(len(fates)) or (task := next(tasks, None)) is None:
-                        return
-                if _reason(task):
-                    fate = "equivalent"
-                elif (known := answers.get(task.key, tests)) is not None:
-                    fate = known
-                else:
-                    fate = "survived" if child.passes(task) else "killed"
-                    answers.put(task.key, fate, tests, f"{task.module}:{task.mutant.name}")
-                with guard:
-                    fates[task.key] = fate
 
-    feeders = [threading.Thread(target=feed, args=(number,)) for number in range(PROCESSES)]
-    for feeder in feeders:
-        feeder.start()
-    for feeder in feeders:
-        feeder.join()
+class Field:
+    """The processes that try mutants, one for each set of tests, begun when it is needed."""
+
+    def __init__(self, place: Path) -> None:
+        self._place = place
+        self._children: dict[tuple[str, tuple[str, ...]], Child] = {}
+        self.failures: list[str] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for child in self._children.values():
+            child.close()
+
+    def survives(self, task: Task, stages: Stages) -> bool:
+        """Whether all tests pass with the mutant in place."""
+        for paths in stages:
+            where = task.module.partition(".")[0], paths
+            if where not in self._children:
+                number = len(self._children)
+                self._children[where] = Child(self._place / str(number), *where)
+            child = self._children[where]
+            if child.fault:
+                self.failures.append(f"the tests fail on the code as it is: {child.fault}")
+                return True
+            if not child.passes(task):
+                return False
+        return True
 
 
 class Child:
-    """One process of ``mutant_child`` and the files between it and us."""
+    """One process of ``mutant_child`` and what it knows of its tests."""
 
-    def __init__(self, place: Path, number: int) -> None:
-        self._source, self._output = place / f"{number}.source", place / f"{number}.output"
-
-    def __enter__(self) -> Self:
+    def __init__(self, place: Path, package: str, paths: tuple[str, ...]) -> None:
+        self._source, output = place.with_suffix(".source"), place.with_suffix(".output")
         # What the tests demand of a whole installation is demanded by the tests, not here.
         environment = {k: v for k, v in os.environ.items() if k not in {"CI", "REDCARD_TESTS"}}
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.campaigns.mutant_child", self._output],
+            [sys.executable, "-m", "tests.campaigns.mutant_child", output, package, *paths],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             cwd=ROOT,
             env={**environment, "PYTHONDONTWRITEBYTECODE": "1"},
         )
-        return self
+        assert self._process.stdout is not None
+        found: dict[str, Any] = json.loads(self._process.stdout.readline())
+        self._took_s: dict[str, float] = found.get("took_s", {})
+        self._lines: dict[str, dict[str, list[str]]] = found.get("lines", {})
+        #: The test that fails on the code as it is; empty if none does.
+        self.fault = ""
+        if not found.get("passed"):
+            self.fault = found.get("failed") or output.read_text("utf-8")[-2_000:]
 
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
+        """Ends the process."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.close()
@@ -234,34 +236,53 @@ class Child:
         self._process.stdout.close()
 
     def passes(self, task: Task) -> bool:
-        """Whether all tests pass with the mutant in place."""
+        """Whether all tests that run the mutant's lines pass with it in place."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
+        seen = self._who_runs(task)
+        names = sorted(seen - {LOADING}, key=lambda name: self._took_s[name])
+        loading = LOADING in seen
+        if loading and not names:
+            names = sorted(self._took_s, key=lambda name: self._took_s[name])
+        if not names:
+            return True
         self._source.write_text(task.mutant.source, "utf-8")
         job = {
             "module": task.module,
+            "function": task.mutant.function,
             "source": str(self._source),
-            "tests": task.stages,
-            "timeout_s": TIMEOUT_S,
+            "tests": names,
+            "loading": loading,
         }
         self._process.stdin.write(json.dumps(job) + "\n")
         self._process.stdin.flush()
-        return bool(json.loads(self._process.stdout.readline())["answer"] == 0)
+        return bool(json.loads(self._process.stdout.readline()) == PASSED)
+
+    def _who_runs(self, task: Task) -> set[str]:
+        lines = self._lines.get(task.module, {})
+        if not task.mutant.function:
+            return {LOADING, *(one for names in lines.values() for one in names)} - {""}
+        first, last = task.mutant.lines
+        return {one for line in range(first, last + 1) for one in lines.get(str(line), ())} - {""}
 
 
-def _control(report: Report, place: Path, modules: Sequence[str], budget: Budget) -> None:
-    """The code as it is must pass, or every mutant would look killed; a broken one must not."""
-    module = "ledger.rules.voids"
-    source = _source(module)
+def _control(report: Report, place: Path) -> None:
+    """A broken module must not pass, whichever way the fault is put in."""
+    source = _source(_VOIDS)
     broken = source.replace("original.age_ms < VOID_WINDOW_MS", "True")
     report.need(broken != source, "the control no longer fits ledger/rules/voids.py")
-    with Child(place, PROCESSES) as child:
-        for stages in {TARGETS[one][: 1 if budget.small else None] for one in modules}:
-            whole = Mutant("as it is", "", "", "", source)
-            passes = child.passes(Task(module, whole, "", stages))
-            report.need(passes, f"the tests fail on the code as it is: {stages}")
-        wrong = Task(module, Mutant("no window", "", "", "", broken), "", TARGETS[module][:1])
-        report.controls["a void without its window"] = not child.passes(wrong)
+    last = len(source.splitlines())
+    child = Child(place / "control", "ledger", _VOID_TESTS)
+    try:
+        report.need(not child.fault, f"the tests fail on the code as it is: {child.fault}")
+        for name, function in (("in its function", "decide_void"), ("when loaded", "")):
+            mutant = Mutant("no window", "", "", "", broken, function, (1, last))
+            caught = not child.passes(Task(_VOIDS, mutant, ""))
+            report.controls[f"a void without its window, put in {name}"] = caught
+        whole = Mutant("as it is", "", "", "", source, "", (1, last))
+        report.need(child.passes(Task(_VOIDS, whole, "")), "the code as it is looks broken")
+    finally:
+        child.close()
 
 
 def _source(module: str) -> str:

@@ -59,6 +59,9 @@ class Mutant:
         before: the part as it was.
         after: as it is now.
         source: the whole module with the fault.
+        function: qualified name of the outermost function whose body holds the fault; empty for
+            what runs when the module is loaded.
+        lines: first and last line of the innermost statement around the fault.
     """
 
     name: str
@@ -66,6 +69,8 @@ class Mutant:
     before: str
     after: str
     source: str
+    function: str = ""
+    lines: tuple[int, int] = (0, 0)
 
 
 def mutants(source: str) -> Iterator[Mutant]:
@@ -85,6 +90,7 @@ def mutants(source: str) -> Iterator[Mutant]:
                 ast.unparse(node),
                 ast.unparse(changed),
                 ast.unparse(ast.fix_missing_locations(mutated)),
+                *_place(tree, path),
             )
 
 
@@ -131,6 +137,22 @@ def _within(tree: ast.AST, path: tuple[Step, ...]) -> bool:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             return True
     return False
+
+
+def _place(tree: ast.AST, path: tuple[Step, ...]) -> tuple[str, tuple[int, int]]:
+    """Outermost function and innermost statement around a node."""
+    node, names, function = tree, list[str](), ""
+    lines = (0, 0)
+    for step in path:
+        named = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+        if named and not function and isinstance(node, ast.ClassDef):
+            names.append(node.name)
+        elif named and not function and step[0] == "body":
+            function = ".".join([*names, getattr(node, "name", "")])
+        node = _at(node, step)
+        if isinstance(node, ast.stmt):
+            lines = (node.lineno, node.end_lineno or node.lineno)
+    return function, lines
 
 
 def _at(node: ast.AST, step: Step) -> ast.AST:

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tests.campaign import CAMPAIGNS, listing, main
-from tests.campaigns import mutants
+from tests.campaigns import mutants, mutation
 from tests.campaigns.report import Report
 
 
@@ -36,10 +36,23 @@ def test_a_failure_or_a_control_that_is_not_caught_is_no_success() -> None:
     assert not Report(controls={"fault": True}, failures=["lost"]).ok
 
 
-def test_every_module_of_the_rules_is_tried_with_mutants() -> None:
-    modules = {path.stem for path in (mutants.ROOT / "ledger" / "rules").glob("*.py")}
-    tried = {name.removeprefix("ledger.rules.") for name in mutants.TARGETS}
-    assert modules - tried == mutants.WITHOUT_RULES
+def test_every_module_of_the_ledger_is_tried_with_mutants() -> None:
+    for package in ("ledger", "ledger.rules", "ledger.log"):
+        folder = mutants.ROOT / package.replace(".", "/")
+        tried = {name.rpartition(".") for name in mutants.TARGETS}
+        left = {path.stem for path in folder.glob("*.py")} - {
+            name for of, _, name in tried if of == package
+        }
+        assert left <= mutants.WITHOUT_RULES
+
+
+def test_a_fault_is_found_where_it_stands() -> None:
+    source = "LIMIT = 3\n\nclass One:\n    def two(self, x=1):\n        return [x < LIMIT, 5]\n"
+    places = {one.before: (one.function, one.lines) for one in mutation.mutants(source)}
+    assert places["3"] == ("", (1, 1))
+    assert places["1"] == ("", (4, 5))
+    assert places["5"] == ("One.two", (5, 5))
+    assert places["x < LIMIT"] == ("One.two", (5, 5))
 
 
 def test_the_page_names_every_campaign() -> None:
