@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from operator import itemgetter
 from typing import Any, Final
 
 from sqlalchemy import bindparam, select, update
@@ -19,15 +20,17 @@ from server.database import Database
 from server.facts import Case, Event, Finding, Position
 from server.folding import events_of_members
 from server.judge import USES, judge_alone, judge_member, voided_positions
-from server.known import load_facts, pieces
+from server.known import among, load_facts, pieces
 from server.offers import Published
-from server.schema import events, judgements, ledgers
-from server.stock import Bucket, beyond, flagged_oversold, recount
+from server.schema import events, histories, judgements, ledgers
+from server.stock import Bucket, Moved, beyond, move, recount
 from sync.feed import Reason, Verdict
 
 #: Members whose events are in memory together.
-MEMBERS_MAX: Final = 400
+MEMBERS_MAX: Final = 2_000
 _UNCOUNTED: Final = frozenset({Verdict.DUPLICATE.value, Verdict.UNUSABLE.value})
+_whole_row: Final = itemgetter(*(column.name for column in events.columns))
+_standing: Final = itemgetter("verdict", "reasons", "counterpart")
 
 
 @dataclass(slots=True)
@@ -49,10 +52,14 @@ class Bench:
     _of_member: dict[str, list[Position]] = field(default_factory=dict)
     _revisions: dict[tuple[int, int], tuple[str, str, str, str]] = field(default_factory=dict)
     _updates: list[dict[str, Any]] = field(default_factory=list)
+    _moved: dict[Bucket, Moved] = field(default_factory=dict)
+    _flagged: set[str] = field(default_factory=set)
 
     def lay(self, event: Event, row: dict[str, Any]) -> None:
         """Takes a new event with its row, which is written when it is judged."""
         self._fresh[event.position] = (event, row)
+        if Reason.OVERSOLD in row["reasons"]:  # it was signed so before
+            self._part(row).oversold += 1
         self._of_member.setdefault(row["member"], []).append(event.position)
 
     async def put_down(self) -> None:
@@ -61,19 +68,37 @@ class Bench:
         self._of_member.clear()
 
     async def _insert(self, positions: Iterable[Position]) -> None:
-        names = [column.name for column in events.columns]
         rows = [self._fresh.pop(position)[1] for position in positions]
-        await self.database.append(
-            self.connection, events, [tuple(row[name] for name in names) for row in rows]
-        )
+        await self.database.append(self.connection, events, [_whole_row(row) for row in rows])
+        named = [(row["member"], row["log"], row["seq"]) for row in rows if row["member"]]
+        await self.database.append(self.connection, histories, named)
 
-    async def judge(self, members: Iterable[str], alone: Sequence[Event]) -> None:
-        """Judges members with all they did, and events that belong to none."""
+    async def judge(
+        self, members: Iterable[str], alone: Sequence[Event], *, anew: bool = False
+    ) -> None:
+        """Judges members with all they did, and events that belong to none.
+
+        Args:
+            members: references.
+            alone: events of nobody.
+            anew: counts the stock from all events, not from what this changes of it.
+        """
         await self._judge_alone(alone)
         buckets = await self._judge_members(members, None)
-        await recount(self.connection, buckets)
+        if anew:
+            self._moved.clear()
+            await recount(self.connection)
+        await self._move_stock()
         await self._judge_oversold(buckets)
         await self._number_revisions()
+
+    async def _move_stock(self) -> None:
+        await move(self.connection, self._moved)
+        self._moved.clear()
+
+    def _part(self, row: Mapping[str, Any]) -> Moved:
+        """What this step has changed of the part of a stock that an event takes from."""
+        return self._moved.setdefault(Bucket(row["offer"], row["bucket"]), Moved())
 
     async def _judge_alone(self, found: Sequence[Event]) -> None:
         facts = await load_facts(self.connection, found, self.published)
@@ -119,9 +144,12 @@ class Bench:
                 found = [event for event, _ in held]
                 findings = judge_member(found, facts)
                 self._note_member(held, findings)
-                cases += group_cases(findings, found)
+                if any(finding.reasons for finding in findings):
+                    cases += group_cases(findings, found)
             await self._write(fresh)
-            await keep_cases(self.connection, set(some), cases, everything, self.now_ms)
+            # Cases are of what is flagged, or was: the row of whoever has one says so.
+            await keep_cases(self.connection, self._flagged, cases, everything, self.now_ms)
+            self._flagged.clear()
             buckets |= {
                 Bucket(row["offer"], row["bucket"]) for _, row in pairs if row["kind"] in USES
             }
@@ -129,12 +157,12 @@ class Bench:
 
     async def _judge_oversold(self, buckets: set[Bucket]) -> None:
         """Judges again whoever is newly beyond a stock, or no longer."""
-        now = await beyond(self.connection, self.published, buckets)
-        before = await flagged_oversold(self.connection, buckets)
+        now, before = await beyond(self.connection, self.published, buckets)
         changed = now.keys() ^ before.keys()
         if changed:
             members = {now.get(one) or before.get(one, "") for one in changed}
             await self._judge_members(members, (buckets, frozenset(now)))
+            await self._move_stock()
 
     def _new(self, place: Position) -> tuple[Event, dict[str, Any]]:
         """A new event as ``events_of_members`` would give it."""
@@ -146,6 +174,10 @@ class Bench:
     def _note_member(
         self, held: Sequence[tuple[Event, dict[str, Any]]], findings: Sequence[Finding]
     ) -> None:
+        if len(held) == 1:
+            (event, row), (finding,) = held[0], findings
+            self._note(event, row, finding, voided=False)
+            return
         by_position = {event.position: (event, row) for event, row in held}
         ordered = [by_position[finding.position][0] for finding in findings]
         voided = voided_positions(ordered)
@@ -158,12 +190,20 @@ class Bench:
         reasons = " ".join(finding.reasons)
         counterpart = str(finding.counterpart) if finding.counterpart else ""
         verdict = finding.verdict.value
-        counted = event.kind in USES and not voided and verdict not in _UNCOUNTED
-        if (verdict, reasons, counterpart) != (row["verdict"], row["reasons"], row["counterpart"]):
+        use = event.kind in USES
+        counted = use and not voided and verdict not in _UNCOUNTED
+        if reasons or row["reasons"]:
+            self._flagged.add(row["member"])
+        if (verdict, reasons, counterpart) != _standing(row):
             nonce = event.text("nonce")
             self._revisions[row["log"], event.seq] = (verdict, reasons, counterpart, nonce)
         elif (counted, voided) == (row["counted"], row["voided"]):
             return
+        if use:
+            part = self._part(row)
+            part.redeemed += row["quantity"] * (counted - row["counted"])
+            part.reversed += row["quantity"] * (voided - row["voided"])
+            part.oversold += (Reason.OVERSOLD in reasons) - (Reason.OVERSOLD in row["reasons"])
         standing = {
             "verdict": verdict,
             "reasons": reasons,
@@ -197,12 +237,12 @@ class Bench:
         """Appends the judgements, each with the next revision of its ledger."""
         logs = sorted({log for log, _ in self._revisions})
         last: dict[int, int] = {}
-        for some in pieces(logs):
+        for which in among(self.connection, ledgers.c.log, logs):
             # In the order in which ingest moves heads, so that neither waits for the other in a
             # ring; and last of all, so that ingest waits no longer than it must.
             statement = (
                 select(ledgers.c.log, ledgers.c.revision)
-                .where(ledgers.c.log.in_(some))
+                .where(which)
                 .order_by(ledgers.c.log)
                 .with_for_update()
             )

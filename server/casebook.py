@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger.entry import Kind
 from server.facts import Case, Event
-from server.known import pieces
+from server.known import among, pieces
 from server.schema import cases
 from server.schema_office import case_acts
 from sync.feed import Reason
@@ -45,7 +45,8 @@ async def keep_cases(
 
     Args:
         connection: inside a transaction that may write.
-        members: all of whose cases are in ``found``.
+        members: all of whose cases are in ``found``; whoever has none and had none may be left
+            out.
         found: the cases there are.
         judged: the events that were judged; a void that waited for its original had a case of
             nobody's, which goes when it is somebody's.
@@ -85,11 +86,11 @@ async def _held(
     connection: AsyncConnection, members: Sequence[str], keys: Sequence[str]
 ) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for some in pieces(members):
-        statement = select(cases).where(cases.c.member.in_(some))
+    for which in among(connection, cases.c.member, members):
+        statement = select(cases).where(which)
         found |= {row.key: row for row in await connection.execute(statement)}
-    for some in pieces(keys):
-        statement = select(cases).where(cases.c.key.in_(some))
+    for which in among(connection, cases.c.key, keys):
+        statement = select(cases).where(which)
         found |= {row.key: row for row in await connection.execute(statement)}
     return found
 

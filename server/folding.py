@@ -23,8 +23,9 @@ from ledger.rules.offer import Venue
 from ledger.rules.windows import local_day
 from server.facts import Event
 from server.judge import original_position
+from server.known import among
 from server.offers import Published, bucket_of
-from server.schema import cursors, entries, events, ledgers, receipts
+from server.schema import cursors, entries, events, histories, judgements, ledgers, receipts
 
 #: Entries of one step; a step is one transaction and holds up other writers of SQLite.
 STEP_ENTRIES_MAX: Final = 500
@@ -58,6 +59,7 @@ class Chunk:
         events: in order.
         next_seq: where the following chunk begins.
         bound_ms: entries of the following chunk were written after this.
+        signed: whether any of them, or a later one, was judged by an earlier folding.
     """
 
     log: int
@@ -65,6 +67,7 @@ class Chunk:
     events: tuple[Event, ...]
     next_seq: int
     bound_ms: int
+    signed: bool
 
 
 def read_entry(body: bytes, seq: int) -> Entry | None:
@@ -96,6 +99,7 @@ class _Place:
     start: int
     stop: int
     bound_ms: int
+    signed: bool
 
 
 async def next_chunks(
@@ -127,6 +131,12 @@ async def next_chunks(
 async def _places(
     connection: AsyncConnection, ledger: str | None, entries_max: int
 ) -> list[_Place]:
+    begin = func.coalesce(cursors.c.next_seq, 0)
+    signed = (
+        select(judgements.c.seq)
+        .where(judgements.c.log == ledgers.c.log, judgements.c.seq >= begin)
+        .exists()
+    )
     statement = (
         select(
             ledgers.c.log,
@@ -135,9 +145,10 @@ async def _places(
             ledgers.c.created_ms,
             cursors.c.next_seq,
             cursors.c.bound_ms,
+            signed.label("signed"),
         )
         .join(cursors, cursors.c.log == ledgers.c.log, isouter=True)
-        .where(ledgers.c.size > func.coalesce(cursors.c.next_seq, 0))
+        .where(ledgers.c.size > begin)
         .order_by(ledgers.c.received_ms, ledgers.c.log)
         .limit(STEP_LEDGERS_MAX)
     )
@@ -149,7 +160,7 @@ async def _places(
         stop = min(row.size, start + entries_max)
         bound_ms = row.created_ms if row.bound_ms is None else row.bound_ms
         if stop > start:
-            places.append(_Place(row.log, row.ledger, start, stop, bound_ms))
+            places.append(_Place(row.log, row.ledger, start, stop, bound_ms, bool(row.signed)))
         entries_max -= stop - start
     return places
 
@@ -208,7 +219,7 @@ def _chunk(place: _Place, bodies: Sequence[bytes], found: Iterable[Any]) -> Chun
         )
         if receipt.drained and receipt.size <= place.stop:
             bound_ms = max(bound_ms, receipt.received_ms)
-    return Chunk(place.log, place.ledger, tuple(events_of), place.stop, bound_ms)
+    return Chunk(place.log, place.ledger, tuple(events_of), place.stop, bound_ms, place.signed)
 
 
 def row_of(log: int, event: Event, member: str, published: Published) -> dict[str, Any]:
@@ -267,15 +278,16 @@ async def events_of_members(
         select(events, entries.c.body, ledgers.c.ledger)
         .join(entries, (entries.c.log == events.c.log) & (entries.c.seq == events.c.seq))
         .join(ledgers, ledgers.c.log == events.c.log)
-        .where(events.c.member.in_(members))
+        .join(histories, (histories.c.log == events.c.log) & (histories.c.seq == events.c.seq))
     )
     found: dict[str, list[tuple[Event, dict[str, Any]]]] = {}
-    for row in (await connection.execute(statement)).mappings().all():
-        decoded = read_entry(bytes(row["body"]), row["seq"])
-        event = Event(row["ledger"], row["seq"], decoded, row["after_ms"], row["before_ms"])
-        if event.entry is not None and not event.text("member"):
-            event = replace(event, entry={**event.entry, "member": row["member"]})
-        found.setdefault(row["member"], []).append((event, dict(row)))
+    for which in among(connection, histories.c.member, members):
+        for row in (await connection.execute(statement.where(which))).mappings().all():
+            decoded = read_entry(bytes(row["body"]), row["seq"])
+            event = Event(row["ledger"], row["seq"], decoded, row["after_ms"], row["before_ms"])
+            if event.entry is not None and not event.text("member"):
+                event = replace(event, entry={**event.entry, "member": row["member"]})
+            found.setdefault(row["member"], []).append((event, dict(row)))
     return found
 
 

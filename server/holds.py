@@ -18,7 +18,8 @@ from ledger.rules.offer import Offer
 from ledger.rules.usage import Usage, UsageView, Use
 from server.database import Database
 from server.facts import Event
-from server.schema import cursors, events, holds, leases, ledgers, reservations, stock
+from server.known import among
+from server.schema import cursors, events, histories, holds, leases, ledgers, reservations, stock
 from server.stock import CONFIRMED, RELEASED, STOCK_LOCK, Bucket, live, waiting
 
 #: First numbers of PostgreSQL's locks on one member and on one offer.
@@ -75,7 +76,7 @@ async def given_out(
     )
     spent = (
         select(func.coalesce(func.sum(events.c.quantity), 0))
-        .where(events.c.lease == leases.c.lease, events.c.counted.is_(True))
+        .where(events.c.lease != "", events.c.lease == leases.c.lease, events.c.counted.is_(True))
         .scalar_subquery()
     )
     out = (
@@ -113,7 +114,8 @@ async def uses_of(
             events.c.venue,
             events.c.offer,
         )
-        .where(events.c.member == member, events.c.offer.in_(names), events.c.counted.is_(True))
+        .join(histories, (histories.c.log == events.c.log) & (histories.c.seq == events.c.seq))
+        .where(histories.c.member == member, events.c.offer.in_(names), events.c.counted.is_(True))
         .union_all(
             select(
                 holds.c.log,
@@ -158,9 +160,10 @@ async def settle_holds(connection: AsyncConnection, found: Mapping[int, Iterable
         found: events by the server's number of their ledger.
     """
     # Few ledgers ever ask for a hold, and most events settle none.
-    asking = set(
-        await connection.scalars(select(holds.c.log).where(holds.c.log.in_(found)).distinct())
-    )
+    asks = select(holds.c.log).where(holds.c.log == ledgers.c.log).exists()
+    asking: set[int] = set()
+    for which in among(connection, ledgers.c.log, found):
+        asking |= set(await connection.scalars(select(ledgers.c.log).where(which, asks)))
     for log in sorted(asking):
         await _settle(connection, log, found[log])
 
@@ -174,9 +177,7 @@ async def _settle(connection: AsyncConnection, log: int, found: Iterable[Event])
             ends[event.text("orig_nonce")] = RELEASED
     for state in (CONFIRMED, RELEASED):
         nonces = [nonce for nonce, end in ends.items() if end == state]
-        if nonces:
+        for which in among(connection, holds.c.nonce, nonces):
             await connection.execute(
-                update(holds)
-                .where(holds.c.log == log, holds.c.nonce.in_(nonces))
-                .values(state=state)
+                update(holds).where(holds.c.log == log, which).values(state=state)
             )

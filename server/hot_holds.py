@@ -55,8 +55,9 @@ SELECT 0 AS part, content, state, expires_ms,
        0::bigint AS at_ms, 0 AS quantity, '' AS venue, '' AS offer, log, -1::bigint AS seq
 FROM holds WHERE log = $1 AND nonce = $2
 UNION ALL
-SELECT 1, NULL, NULL, NULL, at_ms, quantity, venue, offer, log, seq
-FROM events WHERE member = $3 AND offer = ANY($4::text[]) AND counted
+SELECT 1, NULL, NULL, NULL, e.at_ms, e.quantity, e.venue, e.offer, e.log, e.seq
+FROM histories h JOIN events e ON e.log = h.log AND e.seq = h.seq
+WHERE h.member = $3 AND e.offer = ANY($4::text[]) AND e.counted
 UNION ALL
 SELECT 2, NULL, NULL, NULL, at_ms, quantity, venue, offer, log, -1::bigint
 FROM holds h

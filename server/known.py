@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Table, select
+from sqlalchemy import ColumnElement, Table, any_, literal, select
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger.rules.offer import CardStatus, MemberStatus, MemberView
@@ -81,9 +82,27 @@ async def _revoked(connection: AsyncConnection) -> dict[str, int]:
 async def _rows(
     connection: AsyncConnection, table: Table, column: ColumnElement[Any], names: Iterable[str]
 ) -> Any:
-    for some in pieces(sorted(set(names) - {""})):
-        for row in (await connection.execute(select(table).where(column.in_(some)))).all():
+    for which in among(connection, column, set(names) - {""}):
+        for row in (await connection.execute(select(table).where(which))).all():
             yield row
+
+
+def among(
+    connection: AsyncConnection, column: ColumnElement[Any], values: Collection[Any]
+) -> Iterator[ColumnElement[bool]]:
+    """Conditions that together choose the rows with one of these values.
+
+    One on PostgreSQL, which takes an array however long; elsewhere as many as the limit of bound
+    values makes necessary.
+    """
+    ordered = sorted(values)
+    if not ordered:
+        return
+    if connection.dialect.name == "postgresql":
+        yield column == any_(literal(ordered, ARRAY(column.type)))
+        return
+    for some in pieces(ordered):
+        yield column.in_(some)
 
 
 def pieces(values: Sequence[T], length: int = PARAMETERS_MAX) -> Iterator[Sequence[T]]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger.entry import Kind
@@ -30,11 +30,11 @@ from server.folding import (
 )
 from server.holds import settle_holds
 from server.judge import original_position
-from server.known import card_histories, pieces
+from server.known import among, card_histories
 from server.leases import close_leases, know_leases, parts_of_leases
 from server.offers import OfferBook
 from server.reservations import settle_reservations
-from server.schema import FOLDED, cursors, events, judgements, ledgers
+from server.schema import FOLDED, cursors, events, histories, judgements, ledgers
 from server.schema_statistics import STATISTICS
 
 _JUDGE_LOCK: Final = 0x6A7564
@@ -98,7 +98,7 @@ class Projector:
                 await bench.put_down()
                 total += sum(len(chunk.events) for chunk in chunks)
             members = await connection.scalars(select(events.c.member).distinct())
-            await bench.judge(set(members), await _still_alone(connection, alone))
+            await bench.judge(set(members), await _still_alone(connection, alone), anew=True)
         return total
 
     async def _next(self, connection: AsyncConnection, ledger: str | None) -> list[Chunk]:
@@ -144,12 +144,12 @@ async def _fold(bench: Bench, chunks: Sequence[Chunk]) -> _Concerned:
 
 async def _owners(connection: AsyncConnection, found: list[Event]) -> dict[Position, str]:
     """The member of each event: its own word, its card's, or that of the entry it voids."""
-    histories = await card_histories(connection, {event.text("card") for event in found})
     owners = {event.position: event.text("member") for event in found}
-    for event in found:
-        if event.kind == Kind.MANUAL and not owners[event.position]:
-            held = histories.get(event.text("card"))
-            owners[event.position] = held[-1][1].member if held else ""
+    claimed = [e for e in found if e.kind == Kind.MANUAL and not owners[e.position]]
+    states = await card_histories(connection, {event.text("card") for event in claimed})
+    for event in claimed:
+        held = states.get(event.text("card"))
+        owners[event.position] = held[-1][1].member if held else ""
     for event in found:
         if event.kind == Kind.VOID:
             original = original_position(event)
@@ -194,11 +194,16 @@ async def _signed(
     connection: AsyncConnection, chunks: Sequence[Chunk]
 ) -> dict[tuple[int, int], Any]:
     """The newest judgements of some positions, if these were folded before."""
-    starts = {chunk.log: chunk.next_seq - len(chunk.events) for chunk in chunks}
-    statement = select(ledgers.c.log).where(ledgers.c.log.in_(starts), ledgers.c.revision > 0)
     found: dict[tuple[int, int], Any] = {}
-    for log in await connection.scalars(statement.order_by(ledgers.c.log)):
-        mine = (judgements.c.log == log, judgements.c.seq >= starts[log])
+    for chunk in chunks:
+        if not chunk.signed:
+            continue
+        log, start = chunk.log, chunk.next_seq - len(chunk.events)
+        mine = (
+            judgements.c.log == log,
+            judgements.c.seq >= start,
+            judgements.c.seq < chunk.next_seq,
+        )
         rows = await connection.execute(
             select(judgements).where(*mine).order_by(judgements.c.revision)
         )
@@ -208,18 +213,24 @@ async def _signed(
 
 async def _claim_voids(connection: AsyncConnection, owners: Mapping[str, str]) -> set[str]:
     """Gives voids that came before their original the member that they were waiting for."""
+    waits = (events.c.member == "", events.c.original != "")
+    if await connection.scalar(select(events.c.seq).where(*waits).limit(1)) is None:
+        return set()
     waiting: list[Any] = []
-    for some in pieces(sorted(owners)):
-        statement = select(events.c.log, events.c.seq, events.c.original).where(
-            events.c.original.in_(some), events.c.member == ""
-        )
+    for which in among(connection, events.c.original, owners):
+        statement = select(events.c.log, events.c.seq, events.c.original).where(*waits, which)
         waiting += (await connection.execute(statement)).all()
     for row in waiting:
-        await connection.execute(
-            update(events)
-            .where(events.c.log == row.log, events.c.seq == row.seq)
-            .values(member=owners[row.original])
-        )
+        owner = owners[row.original]
+        if owner:
+            await connection.execute(
+                update(events)
+                .where(events.c.log == row.log, events.c.seq == row.seq)
+                .values(member=owner)
+            )
+            await connection.execute(
+                insert(histories), {"member": owner, "log": row.log, "seq": row.seq}
+            )
     return {owners[row.original] for row in waiting}
 
 

@@ -93,7 +93,7 @@ async def _call_back(connection: AsyncConnection, part: Bucket, log: int, now_ms
     """
     spent = (
         select(func.coalesce(func.sum(events.c.quantity), 0))
-        .where(events.c.lease == leases.c.lease, events.c.counted.is_(True))
+        .where(events.c.lease != "", events.c.lease == leases.c.lease, events.c.counted.is_(True))
         .scalar_subquery()
     )
     statement = (

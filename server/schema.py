@@ -28,6 +28,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 #: Number of hash partitions of the large tables on PostgreSQL.
@@ -329,12 +330,33 @@ events = Table(
     Column("reasons", Text, nullable=False),
     Column("counterpart", String(64), nullable=False),
     PrimaryKeyConstraint("log", "seq"),
-    Index("ix_events_member", "member"),
     Index("ix_events_offer_bucket", "offer", "bucket", "counted"),
     Index("ix_events_day", "day"),
-    Index("ix_events_original", "original"),
-    Index("ix_events_lease", "lease"),
+    # Few events wait for their original or are of a lease; only those are in these indexes.
+    Index(
+        "ix_events_waiting",
+        "original",
+        sqlite_where=text("member = '' AND original <> ''"),
+        postgresql_where=text("member = '' AND original <> ''"),
+    ),
+    Index(
+        "ix_events_lease",
+        "lease",
+        sqlite_where=text("lease <> ''"),
+        postgresql_where=text("lease <> ''"),
+    ),
     **_BY_LOG,
+    **_KEYED,
+)
+
+# Which events are a member's: one look, where the events themselves are spread by ledger.
+histories = Table(
+    "histories",
+    metadata,
+    Column("member", String(16), nullable=False),
+    Column("log", Integer, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    PrimaryKeyConstraint("member", "log", "seq"),
     **_KEYED,
 )
 
@@ -345,6 +367,7 @@ stock = Table(
     Column("bucket", String(64), nullable=False),
     Column("redeemed", BigInteger, nullable=False),
     Column("reversed", BigInteger, nullable=False),
+    Column("oversold", BigInteger, nullable=False, server_default="0"),  # events flagged with it
     PrimaryKeyConstraint("offer", "bucket"),
 )
 
@@ -367,4 +390,4 @@ cases = Table(
 )
 
 #: Tables that a rebuild empties before it folds again.
-FOLDED: Final = (cursors, events, stock, cases)
+FOLDED: Final = (cursors, events, histories, stock, cases)

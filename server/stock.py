@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    and_,
+    bindparam,
+    case,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger.rules.offer import Offer, StockMode
 from server.facts import Position
 from server.judge import USES
+from server.known import among
 from server.offers import Published, capacity_of
 from server.schema import cursors, events, holds, leases, ledgers, reservations, stock
 
@@ -25,6 +37,7 @@ USED: Final = "used"
 CANCELLED: Final = "cancelled"
 #: PostgreSQL's lock for who gives out units.
 STOCK_LOCK: Final = 0x73746F
+_FLAGGED: Final = "%oversold%"
 
 
 class Bucket(NamedTuple):
@@ -53,37 +66,94 @@ class StockState:
     oversold: int
 
 
-async def recount(connection: AsyncConnection, buckets: Iterable[Bucket]) -> None:
-    """Folds the events of some buckets into their row of ``stock`` again."""
-    for offer, bucket in sorted(set(buckets)):
-        units = func.coalesce(func.sum(events.c.quantity), 0)
-        mine = (events.c.offer == offer, events.c.bucket == bucket, events.c.kind.in_(USES))
-        redeemed = await connection.scalar(select(units).where(*mine, events.c.counted.is_(True)))
-        back = await connection.scalar(select(units).where(*mine, events.c.voided.is_(True)))
-        await connection.execute(
-            delete(stock).where(stock.c.offer == offer, stock.c.bucket == bucket)
-        )
-        await connection.execute(
-            insert(stock),
-            {"offer": offer, "bucket": bucket, "redeemed": redeemed, "reversed": back},
-        )
+@dataclass(slots=True)
+class Moved:
+    """By how much one step of judging changed the units of a part, and the events flagged."""
+
+    redeemed: int = 0
+    reversed: int = 0
+    oversold: int = 0
+
+
+async def move(connection: AsyncConnection, moved: Mapping[Bucket, Moved]) -> None:
+    """Adds what changed to the rows of ``stock``, whatever stands in them."""
+    changed = {part: one for part, one in moved.items() if one != _NOTHING_MOVED}
+    held = await rows_of(connection, changed)
+    fresh: list[dict[str, Any]] = []
+    former: list[dict[str, Any]] = []
+    for (offer, bucket), one in sorted(changed.items()):
+        before = held.get(Bucket(offer, bucket))
+        row = {
+            "of_offer": offer,
+            "of_bucket": bucket,
+            "redeemed": one.redeemed + (before.redeemed if before else 0),
+            "reversed": one.reversed + (before.reversed if before else 0),
+            "oversold": one.oversold + (before.oversold if before else 0),
+        }
+        (former if before else fresh).append(row)
+    named: dict[str, Any] = {name: bindparam(name) for name in ("redeemed", "reversed", "oversold")}
+    place: dict[str, Any] = {"offer": bindparam("of_offer"), "bucket": bindparam("of_bucket")}
+    if fresh:
+        await connection.execute(insert(stock).values(place | named), fresh)
+    if former:
+        mine = (stock.c.offer == place["offer"], stock.c.bucket == place["bucket"])
+        await connection.execute(update(stock).where(*mine).values(named), former)
+
+
+_NOTHING_MOVED: Final = Moved()
+
+
+async def rows_of(connection: AsyncConnection, parts: Iterable[Bucket]) -> dict[Bucket, Any]:
+    """Rows of ``stock`` of some parts; a part of which nothing was ever redeemed has none."""
+    wanted = set(parts)
+    found: dict[Bucket, Any] = {}
+    for which in among(connection, stock.c.offer, {part.offer for part in wanted}):
+        for row in await connection.execute(select(stock).where(which)):
+            part = Bucket(row.offer, row.bucket)
+            if part in wanted:
+                found[part] = row
+    return found
+
+
+async def recount(connection: AsyncConnection) -> None:
+    """Folds all events into ``stock`` again, as ``move`` has kept it step by step."""
+    uses = events.c.kind.in_(USES)
+    sums = select(
+        events.c.offer,
+        events.c.bucket,
+        _units(uses & events.c.counted.is_(True)),
+        _units(uses & events.c.voided.is_(True)),
+        func.sum(case((events.c.reasons.like(_FLAGGED), 1), else_=0)),
+    ).group_by(events.c.offer, events.c.bucket)
+    names = ["offer", "bucket", "redeemed", "reversed", "oversold"]
+    await connection.execute(delete(stock))
+    await connection.execute(insert(stock).from_select(names, sums))
+
+
+def _units(which: ColumnElement[bool]) -> ColumnElement[int]:
+    return func.sum(case((which, events.c.quantity), else_=0))
 
 
 async def beyond(
     connection: AsyncConnection, published: Published, buckets: Iterable[Bucket]
-) -> dict[Position, str]:
-    """Redemptions beyond the stock of these parts, the last by event time, with their member."""
-    found: dict[Position, str] = {}
-    for offer, bucket in sorted(set(buckets)):
-        capacity = capacity_of(published.newest.get(offer), bucket)
-        if capacity is None:
-            continue
-        total = await connection.scalar(
-            select(stock.c.redeemed).where(stock.c.offer == offer, stock.c.bucket == bucket)
-        )
-        if (total or 0) > capacity:
-            found |= await _beyond(connection, Bucket(offer, bucket), capacity)
-    return found
+) -> tuple[dict[Position, str], dict[Position, str]]:
+    """Who of these parts is beyond the stock, and who is flagged with it.
+
+    Events are looked at only where the stock's row says that there are any.
+
+    Returns:
+        Redemptions beyond the stock, the last by event time, with their member; and those that
+        were flagged so before.
+    """
+    now: dict[Position, str] = {}
+    before: dict[Position, str] = {}
+    for part, row in sorted((await rows_of(connection, buckets)).items()):
+        capacity = capacity_of(published.newest.get(part.offer), part.bucket)
+        if capacity is not None and row.redeemed > capacity:
+            now |= await _beyond(connection, part, capacity)
+        if row.oversold:
+            before |= await _flagged(connection, part)
+    return now, before
 
 
 async def _beyond(connection: AsyncConnection, part: Bucket, capacity: int) -> dict[Position, str]:
@@ -121,23 +191,18 @@ async def _beyond(connection: AsyncConnection, part: Bucket, capacity: int) -> d
     return found
 
 
-async def flagged_oversold(
-    connection: AsyncConnection, buckets: Iterable[Bucket]
-) -> dict[Position, str]:
-    """Positions of these buckets that are flagged now, with their member."""
-    found: dict[Position, str] = {}
-    for offer, bucket in sorted(set(buckets)):
-        rows = await connection.execute(
-            select(ledgers.c.ledger, events.c.seq, events.c.member)
-            .join(ledgers, ledgers.c.log == events.c.log)
-            .where(
-                events.c.offer == offer,
-                events.c.bucket == bucket,
-                events.c.reasons.like("%oversold%"),
-            )
+async def _flagged(connection: AsyncConnection, part: Bucket) -> dict[Position, str]:
+    """Positions of a part that are flagged now, with their member."""
+    rows = await connection.execute(
+        select(ledgers.c.ledger, events.c.seq, events.c.member)
+        .join(ledgers, ledgers.c.log == events.c.log)
+        .where(
+            events.c.offer == part.offer,
+            events.c.bucket == part.bucket,
+            events.c.reasons.like(_FLAGGED),
         )
-        found |= {Position(row.ledger, row.seq): row.member for row in rows}
-    return found
+    )
+    return {Position(row.ledger, row.seq): row.member for row in rows}
 
 
 async def state_of(
@@ -175,7 +240,7 @@ async def leased(connection: AsyncConnection, offer: str, bucket: str | None = N
     """Units out on open leases that are not known to be redeemed."""
     spent = (
         select(func.coalesce(func.sum(events.c.quantity), 0))
-        .where(events.c.lease == leases.c.lease, events.c.counted.is_(True))
+        .where(events.c.lease != "", events.c.lease == leases.c.lease, events.c.counted.is_(True))
         .scalar_subquery()
     )
     statement = select(leases.c.units, spent.label("spent")).where(

@@ -280,6 +280,7 @@ def _per_venue(published: Published, offer: str) -> Offer:
 
 async def _spent(connection: AsyncConnection, lease: str) -> int:
     query = select(func.coalesce(func.sum(events.c.quantity), 0)).where(
+        events.c.lease != "",
         events.c.lease == lease,
         events.c.counted.is_(True),
         events.c.kind == Kind.REDEEM.value,

@@ -148,7 +148,7 @@ async def _parts(
 async def _leases(connection: AsyncConnection, offer: str, now_ms: int) -> tuple[LeaseView, ...]:
     spent = (
         select(func.coalesce(func.sum(events.c.quantity), 0))
-        .where(events.c.lease == leases.c.lease, events.c.counted.is_(True))
+        .where(events.c.lease != "", events.c.lease == leases.c.lease, events.c.counted.is_(True))
         .scalar_subquery()
     )
     query = (
