@@ -7,15 +7,13 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from ledger.errors import NotCanonical, NoteInvalid
 from ledger.log import canonical
 from ledger.log.merkle import Frontier
 from ledger.log.note import Verifier, open_note
 from sync.batch import Entries, ledger_of
-from sync.carrying import CarryResult, export_batches, import_receipts, relay
-from sync.envelope import is_receipt_file, read_file
 from sync.errors import Malformed, Overloaded, Refused, TrustError, Unreachable
 from sync.feed import Page, Record, decode_page, read_judgement
 from sync.protocol import (
@@ -39,6 +37,9 @@ from sync.uplink import (
     refused_status,
     standing,
 )
+
+if TYPE_CHECKING:
+    from sync.carrying import CarryResult
 
 PAGES_MAX: Final = 10_000
 
@@ -279,6 +280,8 @@ class Client:
 
     def export(self, path: Path) -> CarryResult:
         """Writes all entries without a receipt to a file for the server; see ``carrying``."""
+        from sync.carrying import export_batches
+
         start = self._state.acknowledged().size
         return export_batches(self._source, start, self._keys.recipient, path)
 
@@ -290,6 +293,10 @@ class Client:
             ReceiptInvalid: a receipt does not prove what it should.
             OSError: the medium cannot be read or written.
         """
+        # Few terminals ever carry a file, and a kiosk has little memory.
+        from sync.carrying import import_receipts, relay
+        from sync.envelope import is_receipt_file, read_file
+
         data = read_file(path)
         if is_receipt_file(data):
             result = import_receipts(self._source, self._state, self._keys.witness, data)

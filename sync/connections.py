@@ -186,7 +186,10 @@ def proxy_to(host: str) -> Proxy | None:
     """
     if not any(name.lower().endswith("_proxy") for name in os.environ):
         return None
-    from urllib.request import getproxies_environment, proxy_bypass_environment
+    from urllib.request import (
+        getproxies_environment,
+        proxy_bypass_environment,  # type: ignore[attr-defined]  # missing in the stubs alone
+    )
 
     known = getproxies_environment()
     named = known.get("https") or known.get("all") or ""

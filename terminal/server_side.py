@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from ledger.log.note import Ed25519Verifier, Verifier
 from ledger.log.reading import LogReader
 from sync.client import ServerKeys
-from sync.roster_delta import apply_delta
 from sync.state import SyncState
 from sync.transport import HttpTransport, Transport
 from terminal.asking import ASK_TIMEOUT_MS
@@ -37,6 +37,13 @@ class ServerSide:
         return (*ends, *(way.close for way in ways if way is not None))
 
 
+def _apply_delta(old: Path, delta: Path, new: Path) -> None:
+    # Once a day at most; until then nothing of it is in memory.
+    from sync.roster_delta import apply_delta
+
+    apply_delta(old, delta, new)
+
+
 def open_server(home: Home, enrolment: Enrolment, transport: Transport | None) -> ServerSide:
     """The server's side of a home: its keys, the sync database, the snapshot, the way to it."""
 
@@ -53,7 +60,7 @@ def open_server(home: Home, enrolment: Enrolment, transport: Transport | None) -
         ),
         state=SyncState.open(home.sync_path, origin=enrolment.origin),
         store=WipeableStore(
-            home.snapshot_path, home.root_path.read_bytes(), {ROSTER_TARGET: apply_delta}
+            home.snapshot_path, home.root_path.read_bytes(), {ROSTER_TARGET: _apply_delta}
         )
         if home.root_path.exists()
         else None,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from readers.supervision import ReaderHealth
 from sync.health import ProblemReport
@@ -27,7 +28,6 @@ from terminal.answers import (
 )
 from terminal.choosing import ChoiceList
 from terminal.corrections import VoidOrder
-from terminal.counterwork import CounterWork
 from terminal.errors import NoCard, PositionUnknown, RequestInvalid
 from terminal.parts import Parts
 from terminal.position import Position
@@ -49,6 +49,9 @@ from terminal.tapdesk import TapDesk
 from terminal.unshown import resolve
 from terminal.viewing import Viewer
 
+if TYPE_CHECKING:
+    from terminal.counterwork import CounterWork
+
 
 class TerminalService:
     """One terminal. ``start`` begins to serve; ``close`` ends it in order."""
@@ -66,13 +69,27 @@ class TerminalService:
         #: Where a position is in practice mode: the room that serves it meanwhile.
         self.rooms: dict[str, TerminalService] = {}
         self.practice: Practice | None = None
-        #: The counter's daily work: collections, goods, holds, bookings, search.
-        self.work = CounterWork(parts, self.position)
-        self.work.wedges.present = self.reception.typed
+        self._work: CounterWork | None = None
 
     def train(self, open_room: Callable[[], TerminalService]) -> None:
         """From now on positions may practise; ``open_room`` opens the room at the first time."""
-        self.practice = self.work.training = Practice(self, open_room)
+        self.practice = Practice(self, open_room)
+        if self._work is not None:
+            self._work.training = self.practice
+
+    @property
+    def work(self) -> CounterWork:
+        """The counter's daily work: collections, goods, holds, bookings, search."""
+        with self._lock:
+            if self._work is None:
+                # A kiosk has sixty megabytes and none of these desks.
+                from terminal.counterwork import CounterWork
+
+                work = CounterWork(self.parts, self.position)
+                work.wedges.present = self.reception.typed
+                work.training = self.practice
+                self._work = work
+            return self._work
 
     def start(self) -> None:
         """Finds out what an interruption hid, then starts readers and courier."""

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from terminal.answers import plain
-from terminal.counterwork import CounterWork
 from terminal.errors import RequestInvalid
+
+if TYPE_CHECKING:
+    from terminal.counterwork import CounterWork
 
 
 @dataclass(frozen=True, slots=True)

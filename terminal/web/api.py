@@ -250,11 +250,11 @@ def api_routes(surface: TerminalSurface) -> list[Route]:
     from terminal.web.sheets import Sheets
     from terminal.web.work_api import WorkApi
 
-    api, work = Api(surface), getattr(surface, "work", None)
-    more: list[Route] = []
-    if work is not None:
-        more = WorkApi(api, work, surface.positions()).routes()
-        more += Sheets(work, surface.positions()).routes()
+    def work() -> Any:
+        return surface.work
+
+    api, positions = Api(surface), surface.positions()
+    more = [*WorkApi(api, work, positions).routes(), *Sheets(work, positions).routes()]
     # The counter's own shift paths do what the plain ones do, and count goods besides.
     return [*more, *api.routes()]
 

@@ -7,7 +7,8 @@ The sign-off sheet carries the batch and the entries, so that paper and ledger c
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -16,9 +17,10 @@ from starlette.routing import Route
 
 from screens.language import Language, wording
 from screens.web import environment, language_of
-from terminal.counterwork import CounterWork
 from terminal.errors import TerminalError
-from terminal.manual import LINES_A_SHEET
+
+if TYPE_CHECKING:
+    from terminal.counterwork import CounterWork
 
 #: What the papers say, by language; they are no screens and have no other texts.
 WORDS: Final[dict[Language, dict[str, str]]] = {
@@ -118,7 +120,7 @@ WORDS: Final[dict[Language, dict[str, str]]] = {
 class Sheets:
     """Routes of the papers, behind the guard like everything else."""
 
-    def __init__(self, work: CounterWork, positions: tuple[str, ...]) -> None:
+    def __init__(self, work: Callable[[], CounterWork], positions: tuple[str, ...]) -> None:
         self._work = work
         self._positions = positions
 
@@ -133,20 +135,22 @@ class Sheets:
     async def collection(self, request: Request) -> Response:
         """The sign-off sheet of ``?batch=``, as the ledger has it."""
         batch = request.query_params.get("batch", "")
-        shown = await self._ask(lambda: self._work.sheet_of(self._position(request), batch))
+        shown = await self._ask(lambda: self._work().sheet_of(self._position(request), batch))
         if shown is None:
             raise HTTPException(404)
         return self._paper(request, "collection", shown=shown)
 
     async def manual(self, request: Request) -> Response:
         """A blank paper sheet; each time it is opened it has a number of its own."""
-        number = await self._ask(lambda: self._work.issue_sheet(self._position(request)))
+        from terminal.manual import LINES_A_SHEET
+
+        number = await self._ask(lambda: self._work().issue_sheet(self._position(request)))
         return self._paper(request, "manual", sheet=number, lines=range(1, LINES_A_SHEET + 1))
 
     async def bookings(self, request: Request) -> Response:
         """Who is booked on ``?day=``, today as a rule."""
         day = request.query_params.get("day", "")
-        found = await self._ask(lambda: self._work.bookings(self._position(request), day))
+        found = await self._ask(lambda: self._work().bookings(self._position(request), day))
         return self._paper(request, "bookings", found=found)
 
     def _position(self, request: Request) -> str:
@@ -170,7 +174,7 @@ class Sheets:
                 words=words,
                 name=name,
                 zh=language is Language.ZH,
-                practice=position in self._work.rooms,
+                practice=position in self._work().rooms,
                 **given,
             )
         )

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from terminal import work_paths
-from terminal.counterwork import CounterWork
 from terminal.web.api import Api
+
+if TYPE_CHECKING:
+    from terminal.counterwork import CounterWork
 
 
 class WorkApi:
     """Routes over :class:`terminal.counterwork.CounterWork`, served by the API's threads."""
 
-    def __init__(self, api: Api, work: CounterWork, positions: tuple[str, ...]) -> None:
+    def __init__(
+        self, api: Api, work: Callable[[], CounterWork], positions: tuple[str, ...]
+    ) -> None:
         self._api = api
         self._work = work
         self._positions = positions
@@ -35,13 +39,13 @@ class WorkApi:
         path = request.url.path.removeprefix("/api/")
         query = dict(request.query_params)
         return await self._api.answer(
-            lambda: work_paths.ask(self._work, self._positions, path, query)
+            lambda: work_paths.ask(self._work(), self._positions, path, query)
         )
 
     async def _act(self, request: Request) -> Response:
         path = request.url.path.removeprefix("/api/")
 
         def work(body: Mapping[str, Any]) -> object:
-            return work_paths.act(self._work, self._positions, path, body)
+            return work_paths.act(self._work(), self._positions, path, body)
 
         return await self._api.act(request, work)
