@@ -186,9 +186,10 @@ def proxy_to(host: str) -> Proxy | None:
     """
     if not any(name.lower().endswith("_proxy") for name in os.environ):
         return None
-    from urllib.request import (
+    # Missing in the stubs alone.
+    from urllib.request import (  # type: ignore[attr-defined]
         getproxies_environment,
-        proxy_bypass_environment,  # type: ignore[attr-defined]  # missing in the stubs alone
+        proxy_bypass_environment,
     )
 
     known = getproxies_environment()
