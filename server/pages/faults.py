@@ -7,11 +7,12 @@ list against the services. What is not listed is shown as it is, marked as Engli
 
 from __future__ import annotations
 
-import re
 from functools import cache
 from typing import Final
 
 from screens.language import Language, wording
+from server.pages import offer_faults
+from server.pages.patterns import Patterns, patterns
 from server.pages.words import N_
 
 #: Refusals as services write them; ``%(a)s`` and so on stand for what differs.
@@ -123,15 +124,17 @@ FAULTS: Final = (
     N_("profile %(a)s: %(b)s"),
     N_("another machine has asked with this code; ask for a new code"),
     N_("units: a whole number, not %(a)s"),
-    N_("further rules: not JSON: %(a)s"),
-    N_("further rules: a JSON object with the names of docs/offers.md"),
     N_("the moment: day and time, for example 2014-05-30T10:00"),
     N_("too many requests"),
+    N_("some fields cannot be read; what is wrong stands beside them"),
 )
 
 
 def said(message: str, language: Language) -> tuple[str, str]:
     """A refusal in a language, and the tag of the language that it is in now."""
+    told = offer_faults.said(message, language)
+    if told is not None:
+        return told, language.tag
     if language is Language.EN:
         return message, language.tag
     for pattern, text in _patterns():
@@ -142,10 +145,5 @@ def said(message: str, language: Language) -> tuple[str, str]:
 
 
 @cache
-def _patterns() -> tuple[tuple[re.Pattern[str], str], ...]:
-    """The list as patterns, those that say most first."""
-    ranked = sorted(FAULTS, key=lambda text: -len(re.sub(r"%\([a-c]\)s", "", text)))
-    return tuple(
-        (re.compile(re.sub(r"%\\\(([a-c])\\\)s", r"(?P<\1>.+?)", re.escape(text)), re.DOTALL), text)
-        for text in ranked
-    )
+def _patterns() -> Patterns:
+    return patterns(FAULTS)

@@ -10,6 +10,7 @@ from server.core import ServerCore
 from server.pages import (
     cases,
     door,
+    drafting,
     enrolling,
     hotline,
     members,
@@ -33,6 +34,7 @@ def mount_pages(app: FastAPI, core: ServerCore) -> None:
         door,
         enrolling,
         overview,
+        drafting,
         offers,
         stock,
         hotline,

@@ -1,4 +1,9 @@
-"""A draft as a form: the fields that every offer has, and the rest of the document as JSON."""
+"""A draft as a form: every rule of the format has fields; what a form cannot show stays as JSON.
+
+The document is cut into parts. Each part is written into fields and read back; one that does not
+come back as it was (another program wrote more than the fields can hold) is left whole among the
+further rules, so that no rule is ever lost by looking at it.
+"""
 
 from __future__ import annotations
 
@@ -6,44 +11,96 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from server.errors import ImportRefused
+from server.pages import offer_parts
+from server.pages.filled import Filled
+from server.pages.offer_parts import PARTS, Document
+from server.pages.words import N_
 
-#: Plain texts of the form, by the document's own names.
-TEXTS: Final = ("id", "title", "title_en", "category", "brand", "level", "owner", "kind", "phone")
+NOT_JSON: Final = N_("not a JSON object; remove what stands here, or correct it")
 _DAYS: Final = ("from", "until")
-_MIDNIGHT: Final = "T00:00:00+08:00"
-#: What the form itself holds of a document.
-HELD: Final = frozenset({*TEXTS, *_DAYS, "venues", "offline"})
+#: Form fields that another name of the format stands for.
+_SHOWN_AS: Final = {
+    "count": "n",
+    "days": "n",
+    "within": "n",
+    "member_price_fen": "member_price",
+    "list_price_fen": "list_price",
+    "discount_per_mille": "discount",
+    "discount_percent": "discount",
+    "interval_minutes": "interval",
+    "re_entry_minutes": "re_entry",
+    "tolerance_minutes": "tolerance",
+}
+#: Where a fault of a whole table or row is shown.
+_FIRST: Final = {
+    "limits": "n",
+    "hours": "start",
+    "sessions": "start",
+    "evidence": "name",
+    "stock": "quantity",
+    "companions": "max",
+    "eligibility": "district",
+    "scope": "district",
+}
 
 
 def fields_of(document: Mapping[str, Any]) -> dict[str, str]:
     """A document as the form shows it."""
-    fields = {name: str(document.get(name, "")) for name in (*TEXTS, "offline")}
-    fields |= {name: str(document.get(name, ""))[:10] for name in _DAYS}
-    venues = document.get("venues")
-    fields["venues"] = " ".join(venues) if isinstance(venues, list) else ""
-    rest = {name: value for name, value in document.items() if name not in HELD}
-    fields["rest"] = json.dumps(rest, ensure_ascii=False, indent=2)
+    normal = offer_parts.normal(document)
+    fields: dict[str, str] = {}
+    held: set[str] = set()
+    for part in PARTS:
+        mine = {name: normal[name] for name in part.keys if name in normal}
+        try:
+            written = part.write(mine)
+            filled = Filled(written)
+            same = part.read(filled) == mine and not filled.faults
+        except (TypeError, ValueError, AttributeError, KeyError):
+            continue  # of another shape than the format's; it stays among the further rules
+        if same:
+            fields |= written
+            held |= part.keys
+    rest = {
+        name: document.get(name, value) for name, value in normal.items() if name not in held
+    }
+    fields["rest"] = json.dumps(rest, ensure_ascii=False, indent=2) if rest else ""
     return fields
 
 
-def document_of_form(form: Mapping[str, str]) -> dict[str, Any]:
-    """The document that a form describes.
-
-    Raises:
-        ImportRefused: the rest is no JSON object.
-    """
+def document_of_form(filled: Filled) -> Document:
+    """The document that a form describes; what cannot be read is noted in ``filled.faults``."""
+    document: Document = {}
+    for part in PARTS:
+        document |= part.read(filled)
+    rest = filled.text("rest")
     try:
-        rest = json.loads(form.get("rest") or "{}")
-    except ValueError as fault:
-        raise ImportRefused(f"further rules: not JSON: {fault}") from None
-    if not isinstance(rest, dict):
-        raise ImportRefused("further rules: a JSON object with the names of docs/offers.md")
-    document: dict[str, Any] = {name: form[name] for name in (*TEXTS, "offline") if form.get(name)}
-    document |= {name: form[name] + _MIDNIGHT for name in _DAYS if form.get(name)}
-    if form.get("venues"):
-        document["venues"] = form["venues"].split()
-    return document | {name: value for name, value in rest.items() if name not in HELD}
+        more = json.loads(rest) if rest else {}
+    except (ValueError, RecursionError):
+        more = None
+    if isinstance(more, dict):
+        return document | more
+    filled.faults["rest"] = NOT_JSON
+    return document
+
+
+def field_of(path: str, filled: Filled, rest: Mapping[str, Any]) -> str:
+    """The form's field for a path of the format, ``limits[0].per``; empty if there is none."""
+    head, _, tail = path.replace("[", ".").replace("]", "").partition(".")
+    if head in rest:
+        return "rest"
+    parts = [head, *(tail.split(".") if tail else ())]
+    if head in filled.places and len(parts) > 1 and parts[1].isdecimal():
+        places = filled.places[head]
+        place = int(parts[1])
+        if place >= len(places):
+            return ""
+        last = parts[2] if len(parts) > 2 and head != "hours" else _FIRST[head]
+        if head == "sessions":
+            last = _FIRST[head]
+        return f"{head}.{places[place]}.{_SHOWN_AS.get(last, last)}"
+    if len(parts) == 1:
+        return f"{head}.{_FIRST[head]}" if head in _FIRST else _SHOWN_AS.get(head, head)
+    return ".".join(parts[:2])
 
 
 def next_year(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from ledger.codes import Code
 from ledger.errors import OfferInvalid
-from ledger.rules.messages import message
 from ledger.rules.offer import BrokenOffer, Offer
-from ledger.rules.terms import OfferKind, OfflineMode
-from screens.language import VENUE_ZONE, Language, wording
+from screens.language import wording
 from server.drafts import Draft, DraftState
 from server.errors import ImportRefused, PublicationRefused
 from server.offer_life import is_place
-from server.pages.offer_form import document_of_form, fields_of, next_year
+from server.pages.drafting import CATEGORIES, edit
 from server.pages.offer_words import OfferWords
 from server.pages.office import Office, Visit
+from server.pages.trials import draw_trial
 from server.roles import Right
-from server.trying import Trial, document_of, draft_offer, try_offer
+from server.trying import document_of, draft_offer
 
 ROWS_MAX: Final = 50
-CATEGORIES: Final = "教育培训 文化体育 医药健康 旅游休闲 生活服务 互助保障".split()
-BRANDS: Final = (
-    "技能助推 法律服务 文体推介 医疗互助 健康促进 职业康复 意外保障 心理关爱 困难帮扶 母婴关怀"
-).split()
 STATES: Final = ("running", "upcoming", "suspended", "ended", "broken")
 
 
@@ -36,8 +28,6 @@ def mount(office: Office) -> None:
     """Adds the pages."""
     office.page("/offers", Right.OFFERS_VIEW, _list)
     office.page("/offers/drafts", Right.OFFERS_VIEW, _drafts)
-    office.page("/offers/new", Right.OFFERS_WRITE, _new)
-    office.act("/offers/new", Right.OFFERS_WRITE, _write)
     office.page("/offers/drafts/{draft}", Right.OFFERS_VIEW, _draft)
     office.act("/offers/drafts/{draft}", Right.OFFERS_VIEW, _step)
     office.page("/offers/drafts/{draft}/try", Right.OFFERS_VIEW, _try_draft)
@@ -80,42 +70,6 @@ async def _drafts(visit: Visit) -> Response:
     return visit.draw("drafts.html", drafts=await visit.core.drafts.all(visit.actor))
 
 
-async def _new(visit: Visit) -> Response:
-    document: dict[str, Any] = {"kind": "service", "offline": "open"}
-    copied = visit.query("copy")
-    if copied:
-        document = next_year(await document_of(visit.core, visit.actor, copied))
-    elif visit.query("change"):
-        document = await document_of(visit.core, visit.actor, visit.query("change"))
-        document.pop("version", None)
-    return _form(visit, fields_of(document), 0, "")
-
-
-def _form(visit: Visit, fields: Any, draft: int, fault: str) -> Response:
-    return visit.draw(
-        "draft_form.html",
-        status=400 if fault else 200,
-        fields=fields,
-        draft=draft,
-        fault=fault,
-        categories=CATEGORIES,
-        brands=BRANDS,
-        kinds=[one.value for one in OfferKind],
-        modes=[one.value for one in OfflineMode],
-    )
-
-
-async def _write(visit: Visit) -> Response:
-    number = visit.form.get("draft", "0")
-    draft = int(number) if number.isdecimal() else 0
-    try:
-        document = document_of_form(visit.form)
-        made = await visit.core.drafts.write(visit.actor, document, draft=draft)
-    except ImportRefused as fault:
-        return _form(visit, {**fields_of({}), **visit.form}, draft, str(fault))
-    return visit.go(f"/offers/drafts/{made}", "draft")
-
-
 async def _held(visit: Visit) -> Draft:
     try:
         return await visit.core.drafts.one(visit.actor, visit.number("draft"))
@@ -126,7 +80,7 @@ async def _held(visit: Visit) -> Draft:
 async def _draft(visit: Visit) -> Response:
     draft = await _held(visit)
     if visit.query("edit"):
-        return _form(visit, fields_of(draft.document), draft.id, "")
+        return await edit(visit, draft.id, draft.document)
     return await _draw_draft(visit, draft, "")
 
 
@@ -219,48 +173,10 @@ async def _try(visit: Visit) -> Response:
         document = await document_of(visit.core, visit.actor, name)
     except PublicationRefused:
         raise HTTPException(404) from None
-    return await _draw_trial(visit, document, ("/offers", f"/offers/offer/{name}"))
+    return await draw_trial(visit, document, ("/offers", f"/offers/offer/{name}"))
 
 
 async def _try_draft(visit: Visit) -> Response:
     draft = await _held(visit)
     back = ("/offers/drafts", f"/offers/drafts/{draft.id}")
-    return await _draw_trial(visit, draft.document, back)
-
-
-async def _draw_trial(visit: Visit, document: Any, back: tuple[str, str]) -> Response:
-    at_ms = _instant(visit.query("at"))
-    try:
-        trial = await try_offer(
-            visit.core, visit.actor, document, venue=visit.query("venue"), at_ms=at_ms
-        )
-    except OfferInvalid as fault:
-        raise ImportRefused(str(fault)) from None
-    moment = datetime.fromtimestamp(trial.at_ms / 1000, ZoneInfo(VENUE_ZONE))
-    return visit.draw(
-        "trial.html",
-        trial=trial,
-        back=back,
-        title=OfferWords(wording(visit.language)).title(trial.offer),
-        at=f"{moment:%Y-%m-%dT%H:%M}",
-        sayings=_sayings(visit, trial),
-    )
-
-
-def _instant(text: str) -> int | None:
-    if not text:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise ImportRefused("the moment: day and time, for example 2014-05-30T10:00") from None
-    return int(moment.replace(tzinfo=ZoneInfo(VENUE_ZONE)).timestamp() * 1000)
-
-
-def _sayings(visit: Visit, trial: Trial) -> list[tuple[str, str]]:
-    lang = "zh" if visit.language is Language.ZH else "en"
-    said = []
-    for one in trial.tried:
-        words = message(Code(one.decision.code), lang, "operator", one.decision.details)  # type: ignore[arg-type]
-        said.append((words.big.strip(), words.small.strip()))
-    return said
+    return await draw_trial(visit, draft.document, back)

@@ -6,7 +6,7 @@ these tables.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from screens.language import Wording
@@ -351,11 +351,11 @@ PROBLEMS: Final[dict[str, tuple[int, str, str]]] = {
 }
 
 
-def in_language(wording: Wording) -> Callable[[str], str]:
+def in_language(wording: Wording, table: Mapping[str, str] = WORDS) -> Callable[[str], str]:
     """The word for a code in one language; a code without one is shown as it is."""
 
     def word(code: str) -> str:
-        text = WORDS.get(code)
+        text = table.get(code)
         return code if text is None else wording.gettext(text)
 
     return word

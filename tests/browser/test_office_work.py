@@ -82,20 +82,36 @@ def test_a_new_person_signs_in(chromium: Browser, site: OfficeSite, album: Album
     window.close()
 
 
-def test_an_offer_goes_from_draft_to_publication(chromium: Browser, site: OfficeSite) -> None:
+def test_an_offer_goes_from_draft_to_publication(
+    chromium: Browser, site: OfficeSite, album: Album
+) -> None:
     author = visit(chromium, site, person="demo")
     page = author.page
     page.goto(f"{site.url}/offers/offer/BJ-T-005?lang=zh")
     page.click("text=复制为下一年项目")
     assert page.input_value("[name=id]") == "BJ-T-005-next"
     assert page.input_value("[name=from]") == "2015-05-01"
-    page.fill("[name=rest]", "not json")
-    page.click("text=保存草稿")
+    page.fill("[name=cap]", "many")
+    page.click("aside button[value=save]")
     assert "草稿未保存" in page.inner_text("[role=alert]")
+    assert "请填写整数" in page.inner_text("#f-cap-fault")
+    author.complaints.clear()  # the browser notes the 400
+    sound(author)
+    page.fill("[name=cap]", "")
     page.fill("[name=id]", "BJ-T-105")
     page.fill("[name=title]", "孔庙和国子监博物馆免费参观（明年）")
-    page.fill("[name=rest]", '{"limits": [{"count": 1, "per": "day"}], "re_entry_minutes": 30}')
-    page.click("text=保存草稿")
+    rows = page.locator("#rows-limits .row").count()
+    page.click("#rows-limits button.add")
+    page.locator("#rows-limits .row").nth(rows).wait_for()
+    last = page.evaluate("document.activeElement.name")
+    assert last == f"limits.{rows}.n", "the new row has the focus"
+    page.fill(f"[name='{last}']", "0")
+    page.click("#answers >> text=至少为 1")
+    page.fill(f"[name='{last}']", "1")
+    page.locator("#answers .answers li").first.wait_for()
+    sound(author)
+    album.take(page, "office-draft-zh-1280")
+    page.click("aside button[value=save]")
     page.wait_for_url("**/offers/drafts/*")
     draft = page.url.partition("?")[0]
     page.click("text=谁能领")

@@ -10,7 +10,7 @@ import httpx
 
 from server.core import ServerCore
 from server.passwords import STEP_S, code_at
-from server.roles import CONSOLE_ACTOR
+from server.roles import CONSOLE_ACTOR, Actor, Role
 from server.sign_in import _open
 from tests.server.test_api import over_http
 from tests.server.world import Time
@@ -59,6 +59,10 @@ class Desk:
             token = await _open(connection, person, complete=True, now_ms=self.time())
         self.client.cookies.clear()
         self.client.cookies.set("__Host-redcard-session", token, domain="office.example")
+
+    def actor(self, person: str = "wang", role: Role = Role.FEDERATION, scope: str = "") -> Actor:
+        """Somebody as the services know them."""
+        return Actor(person, role, scope)
 
     def code(self, secret: bytes) -> str:
         return code_at(secret, self.time() // 1000 // STEP_S)
