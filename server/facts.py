@@ -13,6 +13,7 @@ from typing import Final, Generic, NamedTuple, TypeVar
 
 from ledger.entry import Entry
 from ledger.rules.offer import BrokenOffer, CardStatus, MemberView, Offer, Venue
+from server.approvals import Approvals
 from sync.feed import Reason, Verdict
 
 T = TypeVar("T")
@@ -61,7 +62,7 @@ class History(Generic[T]):
         return bool(self._values)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Event:
     """One stored entry with the two moments between which it must have been written.
 
@@ -92,23 +93,16 @@ class Event:
 
     def __post_init__(self) -> None:
         """Works out once what every look at the event asks for."""
-        claimed_ms = self.claimed_ms
+        entry = self.entry
+        claimed_ms = entry.get("ts_ms") if entry is not None else None
+        if not isinstance(claimed_ms, int):
+            claimed_ms = self.before_ms
         clipped_ms = max(min(claimed_ms, self.before_ms), min(self.after_ms, self.before_ms))
-        skewed = abs(claimed_ms - clipped_ms) > CLOCK_TOLERANCE_MS
-        for name, value in (
-            ("position", Position(self.ledger, self.seq)),
-            ("kind", self.text("kind")),
-            ("skewed", skewed),
-            ("at_ms", clipped_ms if skewed else claimed_ms),
-            ("order", (clipped_ms, self.ledger, self.seq)),
-        ):
-            object.__setattr__(self, name, value)
-
-    @property
-    def claimed_ms(self) -> int:
-        """The terminal's own word on when it happened."""
-        value = self.entry.get("ts_ms") if self.entry is not None else None
-        return value if isinstance(value, int) else self.before_ms
+        self.position = Position(self.ledger, self.seq)
+        self.kind = self.text("kind")
+        self.skewed = abs(claimed_ms - clipped_ms) > CLOCK_TOLERANCE_MS
+        self.at_ms = clipped_ms if self.skewed else claimed_ms
+        self.order = (clipped_ms, self.ledger, self.seq)
 
     def text(self, name: str) -> str:
         """A text field of the entry, empty if absent."""
@@ -156,6 +150,7 @@ class Facts:
             from there on are flagged.
         leases: leases by id.
         oversold: positions of redemptions beyond the stock (``server.stock.beyond``).
+        approvals: what ``decide`` approved before, by the very offers in ``versions``.
     """
 
     versions: Mapping[tuple[str, int], Offer | BrokenOffer] = field(default_factory=dict)
@@ -166,6 +161,7 @@ class Facts:
     revoked_from: Mapping[str, int] = field(default_factory=dict)
     leases: Mapping[str, LeaseTerm] = field(default_factory=dict)
     oversold: frozenset[Position] = frozenset()
+    approvals: Approvals = field(default_factory=Approvals)
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,7 @@ from ledger.rules.offer import (
     Venue,
 )
 from ledger.rules.usage import Usage
+from server.approvals import Likeness, likeness
 from server.facts import Event, Facts, Finding, Position
 from sync.feed import Reason, Verdict
 
@@ -52,6 +53,7 @@ _LIMITS: Final = frozenset({Code.L01, Code.L02, Code.L03, Code.L04})
 #: Approvals, and questions that the clerk answered and the entry does not repeat.
 _GOOD: Final = frozenset({Code.A00, Code.A01, Code.A02, Code.A03, Code.M03, Code.O11})
 _PLENTY_UNITS: Final = 2**31
+_NOTHING_USED: Final = Usage()
 
 
 def judge_member(events: Iterable[Event], facts: Facts) -> tuple[Finding, ...]:
@@ -66,6 +68,8 @@ def judge_member(events: Iterable[Event], facts: Facts) -> tuple[Finding, ...]:
         One finding per event, by event time.
     """
     ordered = sorted(events, key=lambda event: event.order)
+    if len(ordered) == 1:
+        return (_judge_only(ordered[0], facts),)
     doubles = _doubles(ordered)
     voided = voided_positions(ordered)
     usage = Usage()
@@ -89,6 +93,15 @@ def judge_member(events: Iterable[Event], facts: Facts) -> tuple[Finding, ...]:
         findings[event.position] = finding
     _tell_the_first(findings)
     return tuple(findings.values())
+
+
+def _judge_only(event: Event, facts: Facts) -> Finding:
+    """Judges the only event of a member: it stands against nothing."""
+    if event.entry is None:
+        return Finding(event.position, Verdict.UNUSABLE)
+    if event.kind in USES:
+        return _judge_use(event, facts, _NOTHING_USED, (), live=True)
+    return _judge_other(event, facts, _NOTHING_USED, {})
 
 
 def judge_alone(event: Event, facts: Facts) -> Finding:
@@ -180,7 +193,7 @@ def _judge_use(
     # What was voided gave its unit back: it is over no limit and over no stock.
     if live and event.position in facts.oversold:
         reasons.add(Reason.OVERSOLD)
-    ruled, decision = _rule_reasons(event, facts, usage)
+    ruled, per = _rule_reasons(event, facts, usage)
     if not live:
         ruled.discard(Reason.OVER_MEMBER_LIMIT)
     if Reason.OVER_MEMBER_LIMIT not in ruled:
@@ -188,7 +201,7 @@ def _judge_use(
     return replace(
         _finding(event, reasons | ruled),
         counterpart=_holder(event, _named_offer(event, facts), counted),
-        period=_period_start(event, facts, decision),
+        period=period_of(per, event.at_ms, _venue(event, facts).zone)[0],
     )
 
 
@@ -234,19 +247,32 @@ def _as_happened(entry: Entry, event: Event, facts: Facts) -> Entry:
 # The decision, made again.
 
 
-def _rule_reasons(event: Event, facts: Facts, usage: Usage) -> tuple[set[Reason], Decision]:
+def _rule_reasons(event: Event, facts: Facts, usage: Usage) -> tuple[set[Reason], Period]:
     """Asks ``decide`` again, and if it would not approve, asks once more per kind of fault.
 
     One answer names only the first fault by precedence; a stale card must not hide an exceeded
     limit, so each question is asked with everything else taken as good.
+
+    Returns:
+        What is wrong, and the period of the limit if one is used up.
     """
     offer = _named_offer(event, facts)
     current = _offer_in_force(event, facts)
-    card = _card(event, facts)
+    status, member = _standing(event, facts)
+    agreed = current is offer or current == offer
+    alike: Likeness | None = None
+    if agreed and isinstance(offer, Offer):
+        used = usage.view(member.ref if member is not None else event.text("member"), offer)
+        if not used.uses and not any(used.grouped.values()):
+            alike = likeness(event, offer, status, member)
+            if facts.approvals.hold(alike, event.at_ms):
+                return set(), Period.OFFER
+    card = CardView(event.text("card"), status, scheme=event.text("scheme"), member=member)
     decision = _decide(event, facts, card, offer, usage)
-    approved = decision.code in _GOOD and not _came_again(event, decision)
-    if approved and (current is offer or current == offer):
-        return set(), decision
+    if decision.code in _GOOD and not _came_again(event, decision) and agreed:
+        if alike is not None and isinstance(offer, Offer):
+            facts.approvals.keep(alike, offer, _venue(event, facts).zone, event.at_ms)
+        return set(), Period.OFFER
     reasons: set[Reason] = set()
     if _decide(event, facts, card, _for_any_company(offer), Usage()).code in _STALE:
         reasons.add(Reason.STALE_STATUS)
@@ -259,7 +285,7 @@ def _rule_reasons(event: Event, facts: Facts, usage: Usage) -> tuple[set[Reason]
     decision = _decide(event, facts, good, anyone, usage)
     if decision.code in _LIMITS:
         reasons.add(Reason.OVER_MEMBER_LIMIT)
-    return reasons, decision
+    return reasons, Period(str(decision.details.get("per", Period.OFFER)))
 
 
 def _came_again(event: Event, decision: Decision) -> bool:
@@ -339,12 +365,6 @@ def _for_anybody(offer: Offer | BrokenOffer | None) -> Offer | BrokenOffer | Non
     )
 
 
-def _period_start(event: Event, facts: Facts, decision: Decision) -> int:
-    """Start of the period whose limit is used up, 0 for the offer's whole life."""
-    per = Period(str(decision.details.get("per", Period.OFFER)))
-    return period_of(per, event.at_ms, _venue(event, facts).zone)[0]
-
-
 def _venue(event: Event, facts: Facts) -> Venue:
     name = event.text("venue")
     return facts.venues.get(name) or Venue(name)
@@ -356,22 +376,17 @@ def _member_of(event: Event, facts: Facts) -> str:
     return state.member if state is not None else ""
 
 
-def _card(event: Event, facts: Facts) -> CardView:
-    """The card and its member as the server knew them at the event's time."""
+def _standing(event: Event, facts: Facts) -> tuple[CardStatus, MemberView | None]:
+    """The card's status and its member, as the server knew them at the event's time."""
     history = facts.cards.get(event.text("card"))
     state = history.at(event.at_ms) if history is not None else None
-    status = state.status if state is not None else CardStatus.UNKNOWN
-    reference = state.member if state is not None else ""
-    known = facts.members.get(reference)
+    if state is None:
+        return CardStatus.UNKNOWN, None
+    known = facts.members.get(state.member)
     member = known.at(event.at_ms) if known is not None else None
     if member is not None and event.text("member") not in {"", member.ref}:
-        status = CardStatus.UNKNOWN  # the card has become somebody else's since
-    return CardView(
-        card=event.text("card"),
-        status=status,
-        scheme=event.text("scheme"),
-        member=member,
-    )
+        return CardStatus.UNKNOWN, member  # the card has become somebody else's since
+    return state.status, member
 
 
 def _good_card(event: Event, card: CardView) -> CardView:

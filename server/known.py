@@ -41,6 +41,7 @@ async def load_facts(
             async for row in _rows(connection, leases, leases.c.lease, names)
         },
         oversold=oversold,
+        approvals=published.approvals,
     )
 
 

@@ -20,6 +20,7 @@ from ledger.errors import OfferInvalid
 from ledger.rules.catalogue import load_offers, load_venues, parse_offer, parse_venue, share_groups
 from ledger.rules.leases import StockPool
 from ledger.rules.offer import BrokenOffer, Offer, StockMode, Venue
+from server.approvals import Approvals
 from server.database import Database
 from server.errors import ImportRefused, PublicationRefused
 from server.facts import History
@@ -42,12 +43,14 @@ class Published:
         in_force: per offer, which version from when on.
         newest: the newest version of each offer.
         venues: venues by id.
+        approvals: what the judge has found of these very offers.
     """
 
     versions: Mapping[tuple[str, int], Offer | BrokenOffer] = field(default_factory=dict)
     in_force: Mapping[str, History[Offer | BrokenOffer]] = field(default_factory=dict)
     newest: Mapping[str, Offer | BrokenOffer] = field(default_factory=dict)
     venues: Mapping[str, Venue] = field(default_factory=dict)
+    approvals: Approvals = field(default_factory=Approvals, compare=False)
 
 
 class _Mark(NamedTuple):

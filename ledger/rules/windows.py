@@ -81,6 +81,25 @@ def open_at(offer: Offer, now_ms: int, zone: str) -> bool:
     return any(start <= now_ms < end for day in around for start, end in _windows(offer, day, zone))
 
 
+def steady(offer: Offer, now_ms: int, zone: str) -> tuple[int, int]:
+    """The span ``[start, end)`` around an instant in which the offer is given or not given alike.
+
+    ``not_started``, ``ended``, ``calendar_known`` and ``open_at`` say the same of every instant in
+    it. It lies within one local day; where the clocks are changed it may be shorter than need be.
+    """
+    today = local_day(now_ms, zone)
+    dawn, dusk = instant_of(today, 0, zone), instant_of(today, DAY_MINUTES, zone)
+    if not dawn <= now_ms < dusk:
+        return now_ms, now_ms + 1
+    turns = {offer.from_ms - offer.tolerance_ms, offer.until_ms + offer.tolerance_ms}
+    if _restricted(offer):
+        for day in (today - _ONE_DAY, today, today + _ONE_DAY):
+            turns.update(*_windows(offer, day, zone))
+    start = max((turn for turn in turns if dawn < turn <= now_ms), default=dawn)
+    end = min((turn for turn in turns if now_ms < turn < dusk), default=dusk)
+    return start, end
+
+
 def next_open(offer: Offer, from_ms: int, zone: str) -> int | None:
     """The first instant from ``from_ms`` on at which the offer is given, or ``None`` for never.
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from server.facts import Event
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class LateEvent(Event):
     """An event after changes in its own instant; only the state that it meets differs.
 
@@ -26,7 +26,7 @@ class LateEvent(Event):
         """A millisecond on for each change, which are kept that far apart."""
         # A dataclass with slots is a new class, which ``super()`` without arguments misses.
         Event.__post_init__(self)
-        object.__setattr__(self, "at_ms", self.at_ms + self.changes)
+        self.at_ms += self.changes
 
 
 @dataclass

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from ledger.rules.catalogue import parse_offer
 from ledger.rules.offer import CardStatus, MemberStatus, MemberView
+from server.approvals import Approvals
 from server.cases import group_cases
 from server.facts import CardState, Event, Facts, Finding, History, LeaseTerm, Position
 from server.judge import judge_alone, judge_member, voided_positions
@@ -245,6 +246,60 @@ def test_the_order_of_telling_does_not_matter(
     findings = judge_member(events, FACTS)
     assert {one.position for one in findings} == {one.position for one in events}
     assert all(bool(one.reasons) == (one.verdict is Verdict.ACCEPTED_FLAGGED) for one in findings)
+
+
+HOURS = parse_offer(
+    {
+        **OFFERS[0],
+        "id": "hours",
+        "hours": ["09:00-11:00", "12:00-16:30"],
+        "eligibility": {"district": ["东城区"]},
+        "companions": {"max": 1},
+        "limits": [{"count": 1, "per": "day", "since": "2014-05-31T00:00:00+08:00"}],
+    }
+)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 3),
+            st.integers(0, 2880),
+            st.sampled_from(["hours", "museum", "pack"]),
+            st.integers(1, 2),
+            st.integers(0, 2),
+        ),
+        max_size=12,
+    )
+)
+def test_what_was_approved_once_is_approved_as_if_it_were_asked_again(
+    taps: list[tuple[int, int, str, int, int]],
+) -> None:
+    """One judge that remembers, and one that has never seen anything, find the same."""
+    people = {
+        member(n): MemberView(
+            member(n),
+            MemberStatus.SUSPENDED if n == 2 else MemberStatus.ACTIVE,
+            district="西城区" if n == 3 else "东城区",
+        )
+        for n in range(4)
+    }
+    facts = replace(
+        FACTS,
+        versions={**FACTS.versions, ("hours", 1): HOURS},
+        in_force={**FACTS.in_force, "hours": History([(0, HOURS)])},
+        cards={card(n): History([(0, CardState(CardStatus.ACTIVE, member(n)))]) for n in range(4)},
+        members={name: History([(0, view)]) for name, view in people.items()},
+        approvals=Approvals(),
+    )
+    for seq, (who, minute, offer, quantity, companions) in enumerate(taps):
+        tap = event(
+            0, seq, minute, f"n{seq}", offer=offer, card=card(who), member=member(who),
+            quantity=quantity, companions=companions,
+        )  # fmt: skip
+        assert judge_member([tap], facts) == judge_member(
+            [tap], replace(facts, approvals=Approvals())
+        )
 
 
 def test_a_state_holds_from_its_very_moment() -> None:

@@ -127,6 +127,29 @@ def test_the_next_opening_is_open_and_nothing_before_it_is(one: Offer, now: int)
 
 
 @given(
+    offers,
+    st.integers(NOW - 300 * DAY, NOW + 700 * DAY),
+    st.sampled_from([ZONE, "Europe/Berlin", "America/Sao_Paulo"]),
+    st.floats(0, 1),
+)
+def test_an_offer_is_given_alike_within_a_steady_span(
+    one: Offer, now: int, zone: str, part: float
+) -> None:
+    def answers(ms: int) -> tuple[bool, ...]:
+        return (
+            windows.not_started(one, ms),
+            windows.ended(one, ms),
+            windows.calendar_known(one, ms, zone),
+            windows.open_at(one, ms, zone),
+        )
+
+    start, end = windows.steady(one, now, zone)
+    assert start <= now < end <= start + 25 * HOUR
+    for moment in (start, start + int(part * (end - start - 1)), end - 1):
+        assert answers(moment) == answers(now)
+
+
+@given(
     st.sampled_from(["Asia/Shanghai", "Europe/Berlin", "America/Sao_Paulo", "Pacific/Apia"]),
     st.integers(0, 2 * 10**12),
 )
