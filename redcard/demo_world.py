@@ -163,7 +163,7 @@ async def _publish(
     say: Callable[[str], None],
 ) -> str:
     async with await ServerCore.open(home, clock.wall_ms) as core:
-        core.repository.create(home.custodians())
+        await core.publications.create(home.custodians())
         say("server: venues, offers")
         await core.import_venues(_shipped("venues.json"))
         await core.publish_offers(_with_lease(_shipped("offers.json")))

@@ -16,11 +16,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-from server.back_office import CA_KEYS_TARGET, PIV_ROOTS_TARGET
 from server.core import ServerCore
 from server.errors import DatabaseFault, ImportRefused, ServerError
 from server.key_list import key_list
 from server.office_acts import OFFICE_ACTS
+from server.publications import CA_KEYS_TARGET, PIV_ROOTS_TARGET
 from server.roles import CONSOLE_ACTOR
 from server.signals.signal import explain
 
@@ -84,7 +84,12 @@ async def _offers(core: ServerCore, _arguments: Arguments) -> Any:
     published = await core.published()
     return {
         "offers": [
-            {"offer": offer.id, "version": offer.version, "title": getattr(offer, "title", "")}
+            {
+                "offer": offer.id,
+                "version": offer.version,
+                "title": getattr(offer, "title", ""),
+                "title_en": getattr(offer, "title_en", ""),
+            }
             for offer in published.newest.values()
         ]
     }

@@ -11,7 +11,6 @@ import json
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
-from fastapi.responses import FileResponse
 from sqlalchemy.exc import SQLAlchemyError
 
 from ledger.log.note import Ed25519Verifier
@@ -315,12 +314,12 @@ async def get_terminals(core: Core) -> Response:
     f"{TUF_PATH}metadata/timestamp.json",
     summary="The newest timestamp of what all terminals share",
     responses=responses_of(_JSON),
-    response_class=FileResponse,
+    response_class=Response,
 )
-async def get_timestamp(core: Core) -> FileResponse:
+async def get_timestamp(core: Core) -> Response:
     """Signs a new timestamp if the last one is old."""
-    path = await core.fresh_timestamp()
-    return FileResponse(path, media_type="application/json", headers={"Cache-Control": "no-cache"})
+    data = await core.publications.timestamp()
+    return Response(data, media_type="application/json", headers={"Cache-Control": "no-cache"})
 
 
 @router.get("/healthz", summary="Whether the process answers")

@@ -19,7 +19,6 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
-from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ledger.errors import LedgerError
@@ -40,6 +39,7 @@ from server.home import write_private
 from server.ingest import RETRY_AFTER_S
 from server.operations import Metrics
 from server.pages.mounting import mount_pages
+from server.published_files import PublishedFiles
 from server.signals.watch import watch_forever
 from sync.errors import SyncError
 from sync.protocol import PROBLEM_MEDIA_TYPE, TIME_HEADER, TUF_PATH, Problem, encode_problem
@@ -84,8 +84,7 @@ def create_app(core: ServerCore, *, token: str = "", judging: bool = True) -> Fa
     app.include_router(router)
     app.include_router(fleet_router)
     app.include_router(members_router)
-    folder = core.repository.folder
-    app.mount(TUF_PATH.rstrip("/"), StaticFiles(directory=folder, check_dir=False), name="tuf")
+    app.mount(TUF_PATH.rstrip("/"), PublishedFiles(core.publications.shelf), name="tuf")
     mount_pages(app, core)
     _answer_problems(app)
     app.state.metrics = metrics = Metrics()

@@ -6,16 +6,13 @@ fails is made good by the next one.
 
 from __future__ import annotations
 
-import asyncio
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from server import card_list, leases, members, offers, reports, reservations, rosters, stock
+from server import card_list, leases, members, offers, reports, reservations, stock
 from server.casebook import open_cases
 from server.database import Database
 from server.desk import Desk
@@ -24,22 +21,13 @@ from server.home import RESERVATIONS, ServerHome
 from server.known import pieces
 from server.offers import OfferBook, Published
 from server.own_ledger import ACTS_MAX, OwnLedger, act_of
-from server.publish import Repository
+from server.publications import CA_KEYS_TARGET, Publications
 from server.report_lines import Line, whole_line
-from server.roster_rows import Standing, standing
-from server.schema import settings
 from server.services import Services
 from server.signals.scan import SIGNALS_LOCK, Scan, scan, touched_days
 from server.statistics import counting, months_with_events
-from server.used_sets import uses_that_count
 from server.year_report import YearReport, year_report
 from sync.admission import LedgerState
-from sync.used import USED_TARGET, RemoteUse, UsedSet, changed, decode_used, encode_used
-
-OFFERS_TARGET: Final = "offers/offers.json"
-VENUES_TARGET: Final = "offers/venues.json"
-CA_KEYS_TARGET: Final = "ca_keys.json"
-PIV_ROOTS_TARGET: Final = "piv_roots.json"
 
 
 class BackOffice(Services):
@@ -50,14 +38,14 @@ class BackOffice(Services):
         self.home = home
         self.database = database
         self.now_ms = now_ms
-        self.repository = Repository(home.path / "tuf", home.keys, now_ms)
         self.book = OfferBook()
+        self.publications = Publications(home, database, now_ms, self.book)
+        self.repository = self.publications.repository
         self.own = OwnLedger(home, database, now_ms)
         desk = Desk(home, database, now_ms, self.book, self.own)
         super().__init__(desk, self, self.import_members)
         #: Rows of an import under way that are done, of how many; both 0 while there is none.
         self.importing = (0, 0)
-        self._publishing = asyncio.Lock()
 
     # Offers, venues, members: changed in the database, then published.
 
@@ -122,6 +110,7 @@ class BackOffice(Services):
     async def take_members(self, rows: Sequence[card_list.Membership]) -> tuple[int, int]:
         """Takes cards and members that were read already."""
         async with self.database.writing() as connection:
+            await self.database.in_turn(connection, members.CHANGES_LOCK)
             changed = await members.take_rows(connection, rows, self.now_ms())
         await self.publish_roster()
         return changed
@@ -129,6 +118,7 @@ class BackOffice(Services):
     async def set_card(self, card: str, status: str) -> None:
         """Gives a card another status; see ``members.set_card``."""
         async with self.database.writing() as connection:
+            await self.database.in_turn(connection, members.CHANGES_LOCK)
             await members.set_card(connection, card, status, self.now_ms())
             await self.own.record(connection, "card", card=card, status=status)
         await self.publish_roster()
@@ -136,62 +126,22 @@ class BackOffice(Services):
     async def set_member(self, member: str, status: str) -> None:
         """Gives a member another status; see ``members.set_member``."""
         async with self.database.writing() as connection:
+            await self.database.in_turn(connection, members.CHANGES_LOCK)
             await members.set_member(connection, member, status, self.now_ms())
             await self.own.record(connection, "member", member=member, status=status)
         await self.publish_roster()
 
     async def publish(self) -> None:
-        """Puts offers and venues as they stand into the repository."""
-        self.book.forget()
-        async with self.database.reading() as connection:
-            newest = await offers.newest_documents(connection)
-            places = await offers.venue_documents(connection)
-        files = {OFFERS_TARGET: _json(list(newest.values())), VENUES_TARGET: _json(places)}
-        async with self._publishing:
-            await asyncio.to_thread(self.repository.publish, "offers", files)
-
-    async def fresh_timestamp(self) -> Path:
-        """The repository's timestamp, signed anew if it is old."""
-        async with self._publishing:
-            await asyncio.to_thread(self.repository.refresh)
-        return self.repository.folder / "metadata" / "timestamp.json"
+        """Puts offers, venues and messages as they stand in force."""
+        await self.publications.offers()
 
     async def publish_roster(self) -> None:
-        """Puts all cards as they stand into the repository."""
-        async with self._publishing:
-            async with self.database.reading() as connection:
-                rows = await standing(connection)
-            async with self.database.writing() as connection:
-                version = int(await _setting(connection, "roster_version") or 0) + 1
-                await _set(connection, "roster_version", str(version))
-            await asyncio.to_thread(self._publish_roster, rows, version)
-
-    def _publish_roster(self, rows: Standing, version: int) -> None:
-        rosters.publish_roster(
-            self.repository,
-            rows.records(),
-            version=version,
-            as_of_ms=self.now_ms(),
-            card_key_id=self.home.configuration.card_key_id,
-        )
+        """Puts all cards as they stand in force."""
+        await self.publications.roster()
 
     async def publish_used(self) -> bool:
-        """Puts what may still count against members into the repository; says whether it is new."""
-        async with self.database.reading() as connection:
-            published = await self.book.read(connection)
-            uses = await uses_that_count(connection, published, self.now_ms())
-        if not self.repository.exists:
-            return False
-        async with self._publishing:
-            return await asyncio.to_thread(self._publish_used, uses)
-
-    def _publish_used(self, uses: tuple[RemoteUse, ...]) -> bool:
-        held = self.repository.target(USED_TARGET)
-        if not changed(decode_used(held).uses if held is not None else (), uses):
-            return False
-        data = encode_used(UsedSet(self.now_ms(), uses))
-        self.repository.publish("status", {USED_TARGET: data})
-        return True
+        """Puts what may still count against members in force; says whether it is new."""
+        return await self.publications.used()
 
     async def publish_ca_keys(
         self, data: bytes, custodians: Path | None = None, *, target: str = CA_KEYS_TARGET
@@ -206,9 +156,7 @@ class BackOffice(Services):
         Raises:
             PublicationRefused: fewer than two of them.
         """
-        signers = self.home.custodians(custodians)
-        async with self._publishing:
-            return await asyncio.to_thread(self.repository.publish_offline, {target: data}, signers)
+        return await self.publications.signed_by_custodians(target, data, custodians)
 
     # Figures.
 
@@ -370,19 +318,3 @@ class BackOffice(Services):
             terminal=terminal,
             now_ms=self.now_ms(),
         )
-
-
-def _json(documents: list[dict[str, Any]]) -> bytes:
-    return json.dumps(documents, ensure_ascii=False, indent=1).encode("utf-8")
-
-
-async def _setting(connection: AsyncConnection, name: str) -> str | None:
-    value: str | None = await connection.scalar(
-        select(settings.c.value).where(settings.c.name == name)
-    )
-    return value
-
-
-async def _set(connection: AsyncConnection, name: str, value: str) -> None:
-    await connection.execute(settings.delete().where(settings.c.name == name))
-    await connection.execute(settings.insert(), {"name": name, "value": value})

@@ -307,7 +307,8 @@ async def come_back(core: Any) -> bool:
     async with core.database.writing() as connection:
         await jump(connection, now_ms())
     if core.repository.exists:
-        await asyncio.to_thread(core.repository.jump, lambda version: ahead(version, now_ms()))
+        async with core.publications.shelf.changing() as repository:
+            await asyncio.to_thread(repository.jump, lambda version: ahead(version, now_ms()))
     async with core.database.writing() as connection:
         await core.own.record(connection, "restored", made_ms=made_ms)
     _started(core.home.path)

@@ -76,6 +76,7 @@ class ServerCore(BackOffice):
         url = database_url or opened.configuration.database
         core = cls(opened, await Database.open(opened.path, url), now_ms)
         try:
+            await core.publications.shelf.begin()
             await come_back(core)
         except BaseException:
             await core.close()
@@ -210,10 +211,9 @@ class ServerCore(BackOffice):
             waits = await ask_approval(connection, request)
         if waits:
             raise EnrolmentRefused(waits)
+        root = await self.publications.root()
         async with self.database.writing() as connection:
-            answer = await enrolment.enrol(
-                connection, self.home, self.repository.root(), request, self.now_ms()
-            )
+            answer = await enrolment.enrol(connection, self.home, root, request, self.now_ms())
             terminal = answer.settings["terminal"]
             await self.grant_first_leases(connection, answer.ledger, terminal)
             await supervisors.tell_all(

@@ -176,6 +176,12 @@ class Database:
         statement = text("SELECT pg_try_advisory_xact_lock(:number)")
         return bool(await connection.scalar(statement, {"number": number}))
 
+    async def in_turn(self, connection: AsyncConnection, number: int) -> None:
+        """Waits until this transaction holds a lock that one of all servers can hold."""
+        if self.postgresql:
+            statement = text("SELECT pg_advisory_xact_lock(:number)")
+            await connection.execute(statement, {"number": number})
+
     async def close(self) -> None:
         """Gives all connections back, and the lock."""
         if self.hot is not None:

@@ -43,6 +43,8 @@ Row = tuple[Any, ...]
 #: Rows compared and written at once. Card hashes fall everywhere in a table, so that each piece
 #: rewrites nearly all of its pages: few large pieces cost a tenth of many small ones.
 ROWS_AT_ONCE: Final = 400_000
+#: One of several servers at a time compares a card with its newest state and writes the next.
+CHANGES_LOCK: Final = 0x5265646D
 #: Names that one statement asks for.
 NAMES_AT_ONCE: Final = 20_000
 

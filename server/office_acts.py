@@ -16,6 +16,7 @@ from server.booking_acts import BOOKING_ACTS
 from server.fleet_acts import FLEET_ACTS
 from server.ledger_acts import LEDGER_ACTS
 from server.offer_acts import OFFER_ACTS
+from server.publication_acts import PUBLICATION_ACTS
 from server.roles import CONSOLE_ACTOR
 
 if TYPE_CHECKING:
@@ -224,6 +225,7 @@ _ACTS: Final[Mapping[str, OfficeAct]] = {
     **OFFER_ACTS,
     **BOOKING_ACTS,
     **FLEET_ACTS,
+    **PUBLICATION_ACTS,
     **LEDGER_ACTS,
 }
 #: All of them, each answering what JSON can carry.

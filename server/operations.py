@@ -79,7 +79,6 @@ class Metrics:
         self._entries.set(sum(int(row[2]) for row in states))
         self._to_judge.set(sum(int(row[3]) for row in states))
         self._inside.set(core.ingest.inside)
-        if core.repository.exists:
-            for role, version in core.repository.versions().items():
-                self._versions.labels(role).set(version)
+        for role, version in (await core.publications.versions()).items():
+            self._versions.labels(role).set(version)
         return generate_latest(self._registry)

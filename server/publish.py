@@ -9,15 +9,14 @@ changes, the timestamp is put in place last. The timestamp carries the server's 
 
 from __future__ import annotations
 
-import hashlib
-import os
+import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-from securesystemslib.signer import Key, Signature, Signer, SSlibKey
+from securesystemslib.signer import Key, Signer
 from tuf.api.metadata import (
     DelegatedRole,
     Delegations,
@@ -34,7 +33,7 @@ from tuf.api.serialization.json import CanonicalJSONSerializer, JSONSerializer
 
 from keys.keystore import KeyStore
 from server.errors import HomeInvalid, PublicationRefused
-from sync.metadata import canonical
+from server.metadata_signer import StoreSigner, public_key_of, replace_file
 from sync.trust import SIGNED_MS_FIELD
 
 #: Offline roles: how many custodians there are, and how many must agree.
@@ -60,36 +59,6 @@ _DAY_MS: Final = 86_400_000
 def key_name(role: str) -> str:
     """Name in the server's key store of an online role's key."""
     return f"tuf-{role}"
-
-
-class StoreSigner(Signer):
-    """One Ed25519 key of a key store as a signer of metadata."""
-
-    def __init__(self, store: KeyStore, name: str) -> None:
-        """Signs with the key ``name`` of ``store``."""
-        self._store = store
-        self._name = name
-        self._key = _public(store.public_key(name))
-
-    @classmethod
-    def from_priv_key_uri(cls, *_arguments: Any, **_more: Any) -> Signer:
-        """Not offered: keys come from a store, never from a URI."""
-        raise PublicationRefused("keys come from a key store")
-
-    @property
-    def public_key(self) -> Key:
-        """The public half."""
-        return self._key
-
-    def sign(self, payload: bytes) -> Signature:
-        """Signs the canonical bytes of a metadata file."""
-        return Signature(self._key.keyid, self._store.sign(self._name, payload).hex())
-
-
-def _public(public_key: bytes) -> SSlibKey:
-    value = {"keytype": "ed25519", "scheme": "ed25519", "keyval": {"public": public_key.hex()}}
-    keyid = hashlib.sha256(canonical(value)).hexdigest()
-    return SSlibKey(keyid, "ed25519", "ed25519", {"public": public_key.hex()})
 
 
 class Repository:
@@ -131,10 +100,10 @@ class Repository:
         for role in ("root", "targets"):
             root.roles[role] = Role([], CUSTODIANS_THRESHOLD)
             for custodian in custodians:
-                root.add_key(_public(custodian.public_key(role)), role)
+                root.add_key(public_key_of(custodian.public_key(role)), role)
         for role in ("timestamp", "snapshot"):
             root.roles[role] = Role([], 1)
-            root.add_key(_public(self._keys.public_key(key_name(role))), role)
+            root.add_key(public_key_of(self._keys.public_key(key_name(role))), role)
         self._write("root", Metadata(root), _signers(custodians, "root"))
         targets = Targets(expires=self._expiry(TARGETS_LIFE_DAYS), delegations=self._delegations())
         self._write("targets", Metadata(targets), _signers(custodians, "targets"))
@@ -146,7 +115,7 @@ class Repository:
         roles: dict[str, DelegatedRole] = {}
         keys: dict[str, Key] = {}
         for name, paths in DELEGATIONS.items():
-            key = _public(self._keys.public_key(key_name(name)))
+            key = public_key_of(self._keys.public_key(key_name(name)))
             keys[key.keyid] = key
             roles[name] = DelegatedRole(name, [key.keyid], 1, terminating=True, paths=paths)
         return Delegations(keys, roles)
@@ -227,6 +196,11 @@ class Repository:
             self._next_snapshot()
         else:
             self._write_timestamp(metadata.signed.snapshot_meta)
+
+    def current(self, timestamp: bytes) -> bool:
+        """Whether a timestamp is young enough to be given out as it is."""
+        signed_ms = int(json.loads(timestamp)["signed"][SIGNED_MS_FIELD])
+        return self._now_ms() - signed_ms < TIMESTAMP_AGE_MS_MAX
 
     def jump(self, ahead: Callable[[int], int]) -> None:
         """Signs all that is signed here anew, with versions beyond those that terminals have seen.
@@ -381,18 +355,3 @@ class Repository:
 
 def _signers(custodians: Sequence[KeyStore], role: str) -> list[Signer]:
     return [StoreSigner(custodian, role) for custodian in custodians]
-
-
-def replace_file(path: Path, data: bytes) -> None:
-    """Puts a file in place whole or not at all, durable on return."""
-    fresh = path.with_name(f".{path.name}.new")
-    with fresh.open("wb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
-    fresh.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from server.announcements import Announcements
 from server.case_desk import CaseDesk
 from server.configuring import Configurations
 from server.desk import Desk
@@ -49,6 +50,7 @@ class Services:
         self.hotline = Hotline(desk)
         self.fleet_desk = FleetDesk(desk)
         self.configurations = Configurations(desk)
+        self.announcements = Announcements(desk, publishing.publish)
         self.drafts = Drafts(desk, publishing.offers_changed)
         self.offer_life = OfferLife(desk, publishing.publish)
         self.stock_desk = StockDesk(desk, publishing.publish)

@@ -6,6 +6,7 @@ from typing import Final
 
 import click
 
+from redcard.commands.announcing import messages, notice, reader_profiles
 from redcard.commands.cases import case, office_void
 from redcard.commands.enrolling import approve, enrol_many, replace, waiting
 from redcard.commands.fleet import configure, fleet
@@ -40,4 +41,7 @@ OFFICE: Final[tuple[click.Command, ...]] = (
     waiting,
     approve,
     replace,
+    reader_profiles,
+    messages,
+    notice,
 )

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from pathlib import Path
 
 import click
 
 from redcard.cli import pass_session, shared_options
-from redcard.commands.at_server import ask_server
+from redcard.commands.at_server import ask_server, instant_of
 from redcard.console import EXIT_DONE, Session, emit, table
 from redcard.errors import UsageInvalid
 
@@ -62,8 +61,8 @@ def reserve(
         card=card,
         offer=offer,
         venue=venue,
-        from_ms=_instant(from_, "--from"),
-        until_ms=_instant(until, "--until"),
+        from_ms=instant_of(from_, "--from"),
+        until_ms=instant_of(until, "--until"),
         terminal=terminal,
         units=units,
     )
@@ -75,15 +74,3 @@ def reserve(
     )
     emit(session, answer, text)
     return EXIT_DONE
-
-
-def _instant(text: str, option: str) -> int:
-    if not text:
-        return 0
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        found = None
-    if found is None or found.tzinfo is None:
-        raise UsageInvalid(f"{option} {text!r} is no time like 2026-05-02T09:00:00+08:00")
-    return round(found.timestamp() * 1000)

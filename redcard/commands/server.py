@@ -60,7 +60,7 @@ def init(session: Session, domain: str, listen: str, database: str) -> int:
 
     async def publish() -> None:
         async with await ServerCore.open(home, clock_at(path)) as core:
-            core.repository.create(home.custodians())
+            await core.publications.create(home.custodians())
 
     asyncio.run(publish())
     text = session.say(

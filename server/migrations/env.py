@@ -7,7 +7,11 @@ from __future__ import annotations
 
 from alembic import context
 
-from server import schema_office, schema_statistics  # noqa: F401 - their tables belong to it
+from server import (  # noqa: F401 - their tables belong to it
+    schema_office,
+    schema_publications,
+    schema_statistics,
+)
 from server.schema import metadata
 
 connection = context.config.attributes["connection"]

@@ -14,6 +14,8 @@ from keys import pin
 from ledger import verify
 from redcard.cli import main
 from server.core import ServerCore
+from tests.firmware_profiles.test_published import ACME
+from tests.ledger.rules.test_published_words import GONE, words
 from tests.server.world import OFFERS, Time, card, enrol, member, open_core, people, push
 
 
@@ -178,3 +180,31 @@ def test_the_servers_own_ledger_is_exported_and_verified(
     for auditor in ([], ["--auditor"]):
         code, found = redcard("ledger", "verify", *auditor)
         assert (code, found["ok"]) == (1, False)
+
+
+def test_what_the_federation_tells_terminals(redcard: Any, tmp_path: Path) -> None:
+    profile = tmp_path / "acme-100.toml"
+    profile.write_text(ACME, encoding="utf-8")
+    assert redcard("profiles", "list") == (0, {"profiles": []})
+    code, made = redcard("profiles", "add", str(profile))
+    assert (code, made["profiles"], made["instead_of"]) == (0, ["acme-100"], {})
+    wrong = tmp_path / "acme-200.toml"
+    wrong.write_text(ACME, encoding="utf-8")
+    assert redcard("profiles", "add", str(wrong))[0] == 1
+    assert redcard("profiles", "list")[1]["profiles"] == [{"id": "acme-100", "title": "ACME 100"}]
+    assert redcard("profiles", "remove", "acme-200")[0] == 1
+    assert redcard("profiles", "remove", "acme-100")[1]["profiles"] == []
+    texts = tmp_path / "texts.json"
+    texts.write_text(words({"L05": {"member": GONE}}).decode(), encoding="utf-8")
+    assert list(redcard("messages", "put", str(texts))[1]["texts"]) == ["L05"]
+    texts.write_text(words({"L05": {"member": {"zh": ["一", "二"]}}}).decode(), encoding="utf-8")
+    assert redcard("messages", "put", str(texts))[0] == 1
+    until = ("--until", "2099-05-02T09:00:00+08:00")
+    posted = redcard("notice", "post", "rain", "--zh", "汛期", "--en", "Flood", *until)
+    assert [one["id"] for one in posted[1]["notices"]] == ["rain"]
+    assert redcard("notice", "post", "x", "--zh", "雨", "--en", "雨", *until)[0] == 1
+    assert redcard("notice", "post", "x", "--zh", "雨", "--en", "R", "--until", "soon")[0] == 2
+    assert redcard("messages", "reset", "L05")[1]["texts"] == {}
+    assert redcard("messages", "reset", "L05")[0] == 1
+    assert redcard("notice", "withdraw", "rain")[1]["notices"] == []
+    assert redcard("messages", "list")[1]["notices"] == []

@@ -97,7 +97,7 @@ async def open_core(path: Path, time: Time, database: str = "", *, persons: int 
     home = make_home(path, database)
     core = await ServerCore.open(home, time)
     try:
-        core.repository.create(home.custodians())
+        await core.publications.create(home.custodians())
         await core.import_venues(json.dumps(VENUES).encode())
         await core.publish_offers(json.dumps(OFFERS).encode())
         await core.take_members(people(persons))

@@ -13,7 +13,7 @@ from readers.cards.scheme import AuthenticatedCard, CardAssurance
 from readers.connection import Interface
 from readers.virtual.authority import TestCa
 from readers.virtual.piv import Recipe, TestPivAuthority, VirtualPivCard
-from server.back_office import PIV_ROOTS_TARGET
+from server.publications import PIV_ROOTS_TARGET
 from tests.readers.cards.bench import Wire
 from tests.terminal.clocks import HandClock
 from tests.terminal.federation import Federation

@@ -109,7 +109,7 @@ def lab(place: Path) -> Iterator[Lab]:
         one = Lab(postgres, home)
 
         async def begin(core: ServerCore) -> None:
-            core.repository.create(made.custodians())
+            await core.publications.create(made.custodians())
 
         one.at(template, begin)
         postgres.template = template.partition("?")[0].rpartition("/")[2]
