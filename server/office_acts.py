@@ -13,6 +13,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
 from server.booking_acts import BOOKING_ACTS
+from server.case_desk import LISTED_MAX
 from server.fleet_acts import FLEET_ACTS
 from server.ledger_acts import LEDGER_ACTS
 from server.offer_acts import OFFER_ACTS
@@ -167,13 +168,15 @@ async def _evidence(core: ServerCore, arguments: Arguments) -> Any:
 
 async def _case_list(core: ServerCore, arguments: Arguments) -> Any:
     await core.judge()
-    found = await core.case_desk.all(
+    found = await core.case_desk.page(
         _ME,
         state=arguments.get("state", "open"),
         reason=arguments.get("reason", ""),
         assigned=arguments.get("assigned", ""),
+        start=int(arguments.get("start", 0)),
+        limit=int(arguments.get("limit", LISTED_MAX)),
     )
-    return {"cases": plain(found)}
+    return plain(found)
 
 
 async def _case_show(core: ServerCore, arguments: Arguments) -> Any:

@@ -62,6 +62,15 @@ _WORDS: Final[Mapping[str, tuple[str, str]]] = {
 }
 
 
+class Fen(int):
+    """An amount in fen, written in yuan with two decimals."""
+
+    def __str__(self) -> str:
+        """For instance ``-12.50``."""
+        sign = "-" if self < 0 else ""
+        return f"{sign}{abs(self) // 100}.{abs(self) % 100:02}"
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
     """One table.
@@ -192,8 +201,10 @@ def as_xlsx(tables: Sequence[Table]) -> bytes:
         for row in table.rows:
             cells = []
             for value in row:
-                cell = WriteOnlyCell(sheet, value)
-                if isinstance(value, int):
+                cell = WriteOnlyCell(sheet, value / 100 if isinstance(value, Fen) else value)
+                if isinstance(value, Fen):
+                    cell.number_format = "#,##0.00"
+                elif isinstance(value, int):
                     cell.number_format = "#,##0"
                 else:
                     cell.data_type = "s"  # a text, whatever it begins with

@@ -20,14 +20,29 @@ def case() -> None:
 @click.option("--state", type=click.Choice(["open", "closed", "resolved"]), default="open")
 @click.option("--reason", default="")
 @click.option("--assigned", default="", help="Only those of this person.")
+@click.option("--start", type=click.IntRange(0), default=0, help="Leave out so many newer ones.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=100, help="At most so many.")
 @shared_options
 @pass_session
-def list_cases(session: Session, state: str, reason: str, assigned: str) -> int:
-    """Cases with the key by which the others name them."""
-    answer = ask_server(session, "case_list", state=state, reason=reason, assigned=assigned)
+def list_cases(
+    session: Session, state: str, reason: str, assigned: str, start: int, limit: int
+) -> int:
+    """Cases, the newest first, with the key by which the others name them, and their numbers."""
+    answer = ask_server(
+        session,
+        "case_list",
+        state=state,
+        reason=reason,
+        assigned=assigned,
+        start=start,
+        limit=limit,
+    )
     columns = ["key", "reason", "state", "assigned", "decision"]
     rows = [[one[name] for name in columns] for one in answer["cases"]]
-    emit(session, answer, table("", columns, rows))
+    shown, total = len(rows), answer["total"]
+    counted = "  ".join(f"{name} {many}" for name, many in answer["reasons"].items())
+    text = session.say(f"共 {total} 件，列出 {shown} 件", f"{shown} of {total} cases")
+    emit(session, answer, "\n".join([table("", columns, rows), text, counted]).rstrip())
     return EXIT_DONE
 
 

@@ -13,7 +13,9 @@ import click
 from redcard.cli import pass_session, shared_options
 from redcard.commands.at_server import ask_server
 from redcard.console import EXIT_DONE, Session, emit, table
+from redcard.errors import UsageInvalid
 
+_FILE = click.Path(dir_okay=False, path_type=Path)
 _COLUMNS = ["id", "month", "merchant", "state", "units", "fen"]
 _LINE_COLUMNS = ["kind", "offer", "redemptions", "units", "fen", "late_redemptions"]
 _ENTRY_COLUMNS = ["position", "leaf", "at_ms", "venue", "offer", "units", "fen", "late", "side"]
@@ -52,12 +54,18 @@ def list_statements(session: Session, month: str, merchant: str, state: str | No
 @settle.command()
 @click.argument("statement", type=int)
 @click.option("--csv", "as_csv", is_flag=True, help="Every signed entry, for a spreadsheet.")
+@click.option("--out", type=_FILE, default=None, help="Write all tables to FILE.xlsx or FILE.csv.")
 @shared_options
 @pass_session
-def show(session: Session, statement: int, as_csv: bool) -> int:
+def show(session: Session, statement: int, as_csv: bool, out: Path | None) -> int:
     """One STATEMENT with its lines, its signed entries and its disputes."""
+    if out is not None and out.suffix not in {".xlsx", ".csv"}:
+        raise UsageInvalid(f"{out} ends neither in .xlsx nor in .csv; nothing was written")
     answer = ask_server(session, "settle_show", statement=statement)
-    if as_csv:
+    if out is not None:
+        out.write_bytes(_tables(session, answer, out.suffix))
+        text = session.say(f"已写入 {out}", f"written to {out}")
+    elif as_csv:
         text = _sheet(answer)
     else:
         lines = [[one[name] for name in _LINE_COLUMNS] for one in answer["lines"]]
@@ -178,6 +186,22 @@ def prove(session: Session, entry: str, file: Path) -> int:
     answer["written"] = str(file)
     emit(session, answer, f"{answer['entry']}\n{answer['leaf']}\n{file}")
     return EXIT_DONE
+
+
+def _tables(session: Session, answer: Mapping[str, Any], suffix: str) -> bytes:
+    from screens.language import Language, wording
+    from server.statement_tables import statement_tables
+    from server.tables import as_csv, as_xlsx
+
+    words, chinese = wording(Language(session.language())), session.language() == "zh"
+    titles = {
+        one["offer"]: one["title"] if chinese else one["title_en"] or one["title"]
+        for one in ask_server(session, "offers")["offers"]
+    }
+    tables = statement_tables(
+        answer, session.language(), lambda ms: f"{words.full_date(ms)} {words.clock(ms)}", titles
+    )
+    return as_xlsx(tables) if suffix == ".xlsx" else as_csv(tables)
 
 
 def _list(session: Session, answer: Mapping[str, Any]) -> None:

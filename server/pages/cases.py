@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Final
 from urllib.parse import quote
 
@@ -10,7 +9,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from screens.language import Language
-from server.case_desk import DECISIONS, CaseView
+from server.case_desk import DECISIONS
+from server.case_reading import CaseView
 from server.errors import ImportRefused
 from server.pages.office import Office, Visit
 from server.roles import Right
@@ -31,26 +31,26 @@ async def _list(visit: Visit) -> Response:
     state = visit.query("state", "open")
     reason = visit.query("reason")
     mine = visit.query("mine") == "1"
-    desk = visit.core.case_desk
-    found = await desk.all(
+    first = int(visit.query("from")) if visit.query("from").isdecimal() else 0
+    found = await visit.core.case_desk.page(
         visit.actor,
         state="" if state == "all" else state,
+        reason=reason,
         assigned=visit.actor.person if mine else "",
+        start=first,
+        limit=ROWS_MAX,
     )
-    reasons = Counter(one.reason for one in found)
-    shown = [one for one in reversed(found) if not reason or one.reason == reason]
-    first = int(visit.query("from")) if visit.query("from").isdecimal() else 0
     published = await visit.core.published()
     return visit.draw(
         "cases.html",
-        shown=shown[first : first + ROWS_MAX],
-        many=len(shown),
+        shown=found.cases,
+        many=found.total,
         first=first,
         rows_max=ROWS_MAX,
         state=state,
         reason=reason,
         mine=mine,
-        reasons=reasons.most_common(),
+        reasons=list(found.reasons.items()),
         offers=published.newest,
         venues=published.venues,
         link=link_of,

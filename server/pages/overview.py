@@ -38,7 +38,7 @@ async def _overview(visit: Visit) -> Response:
     month = f"{local(visit.now_ms):%Y-%m}"
     report = await core.month_report(month)
     fleet = await seen_of(visit) if visit.actor.may(Right.FLEET_VIEW) else []
-    reasons = Counter(one.reason for one in await core.case_desk.all(visit.actor))
+    cases = await core.case_desk.page(visit.actor, limit=0)
     charts = Charts(visit.language)
     lines = sorted(report.offers, key=lambda line: -line.person_times)
     return visit.draw(
@@ -53,8 +53,8 @@ async def _overview(visit: Visit) -> Response:
         to_judge=sum(one.view.to_judge for one in fleet),
         queue=sum(one.view.queue or 0 for one in fleet),
         of_reason=reason_word,
-        reasons=reasons.most_common(),
-        open_cases=sum(reasons.values()),
+        reasons=list(cases.reasons.items()),
+        open_cases=cases.total,
         curve=_curve(visit, charts, pulse),
         refusals=_refusals(visit, charts, pulse),
         offers=_offers(visit, charts, [line for line in lines if line.person_times][:_TOP_MAX]),

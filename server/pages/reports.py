@@ -20,7 +20,8 @@ from server.report_lines import Line
 from server.roles import Right
 from server.tables import as_csv, as_xlsx, report_tables
 
-_XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+#: Media type of a workbook.
+XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 _VENUES_MAX: Final = 20
 _BARS_MAX: Final = 16
 _MONTHS_MAX: Final = 36
@@ -86,7 +87,7 @@ async def _file(visit: Visit) -> Response:
     name = f"redcard-{period}.{ending}"
     if ending == "csv":
         return visit.file(as_csv(tables), name, "text/csv; charset=utf-8")
-    return visit.file(as_xlsx(tables), name, _XLSX)
+    return visit.file(as_xlsx(tables), name, XLSX)
 
 
 async def _state(visit: Visit) -> Response:

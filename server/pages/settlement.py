@@ -8,13 +8,17 @@ from typing import Any, Final
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from screens.language import Language, wording
 from server.disputes import DISPUTE_REASONS
 from server.errors import ImportRefused
+from server.office_acts import plain
 from server.office_voids import REASONS
 from server.pages.office import Office, Visit
-from server.pages.reports import months_back
+from server.pages.reports import XLSX, months_back
 from server.roles import Right
-from server.statements import ENTRIES_PAGE_MAX
+from server.statement_tables import statement_tables
+from server.statements import ENTRIES_PAGE_MAX, StatementEntry
+from server.tables import as_csv, as_xlsx
 
 _ENTRY: Final = "/settlement/entries/{ledger}/{seq}"
 
@@ -25,6 +29,7 @@ def mount(office: Office) -> None:
     office.act("/settlement", Right.SETTLEMENT_CLOSE, _state)
     office.page("/settlement/{statement}", Right.SETTLEMENT_VIEW, _one)
     office.act("/settlement/{statement}", Right.SETTLEMENT_VIEW, _act)
+    office.page("/settlement/{statement}/file/{ending}", Right.SETTLEMENT_VIEW, _file)
     office.page(_ENTRY, Right.SETTLEMENT_VIEW, _entry)
     office.page(_ENTRY + "/proof", Right.SETTLEMENT_VIEW, _proof)
     office.act(_ENTRY, Right.CASES_DECIDE, _void)
@@ -80,6 +85,39 @@ async def _one(visit: Visit) -> Response:
         may_close=who.may(Right.SETTLEMENT_CLOSE),
         may_dispute=who.may(Right.DISPUTE) or who.may(Right.SETTLEMENT_CLOSE),
     )
+
+
+async def _file(visit: Visit) -> Response:
+    """The whole statement down to its entries, ``xlsx`` or ``csv``."""
+    core, who, number, ending = (
+        visit.core,
+        visit.actor,
+        visit.number("statement"),
+        visit.path("ending"),
+    )
+    if ending not in {"csv", "xlsx"}:
+        raise HTTPException(404)
+    statement = await core.statements.one(who, number)
+    entries: list[StatementEntry] = []
+    while page := await core.statements.entries(who, number, start=len(entries)):
+        entries += page
+    published, words = await core.published(), wording(visit.language)
+    document = plain(statement) | {"entries": plain(entries)}
+    tables = statement_tables(
+        document,
+        visit.language.value,
+        lambda ms: f"{words.full_date(ms)} {words.clock(ms)}",
+        {key: _title(visit, offer) for key, offer in published.newest.items()},
+    )
+    name = f"redcard-statement-{number}.{ending}"
+    if ending == "csv":
+        return visit.file(as_csv(tables), name, "text/csv; charset=utf-8")
+    return visit.file(as_xlsx(tables), name, XLSX)
+
+
+def _title(visit: Visit, offer: Any) -> str:
+    title, english = getattr(offer, "title", ""), getattr(offer, "title_en", "")
+    return str(title if visit.language is Language.ZH else english or title)
 
 
 async def _act(visit: Visit) -> Response:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from ledger.codes import Code
+from server import case_desk
 from server.case_desk import open_matter
 from server.core import ServerCore
 from server.errors import ImportRefused, NotAllowed
@@ -79,6 +80,55 @@ def test_a_district_sees_its_own(home: Path) -> None:
             await core.case_desk.decide(Actor("a", Role.AUDITOR), key, "accept")
 
     play(run, home)
+
+
+@pytest.fixture
+def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(case_desk, "LISTED_MAX", 4)
+
+
+@pytest.mark.usefixtures("small_pages")
+def test_cases_come_page_by_page_with_their_numbers(home: Path, database_url: str) -> None:
+    async def run(core: ServerCore, time: Time) -> None:
+        _, judged = await _twice(core, time)
+        desk, east = core.case_desk, Actor("d", Role.DISTRICT, "东城区")
+        async with core.database.writing() as connection:
+            for n in range(6):
+                await open_matter(
+                    connection,
+                    key=f"problem|{n}",
+                    kind="problem",
+                    reason="reader" if n % 2 else "printer",
+                    now_ms=START_MS + n * DAY_MS + 5 * MINUTE_MS,
+                    venue="S0201" if n < 2 else "M01",
+                )
+        newest = [f"problem|{n}" for n in (5, 4, 3, 2, 1, 0)]
+        wanted = [*newest, judged]
+        seen: list[str] = []
+        while page := (await desk.page(CONSOLE_ACTOR, start=len(seen), limit=2)).cases:
+            seen += [one.key for one in page]
+        assert seen == wanted
+        page_ = await desk.page(CONSOLE_ACTOR, reason="reader", limit=2)
+        assert ([one.key for one in page_.cases], page_.total) == (["problem|5", "problem|3"], 3)
+        assert page_.reasons == {"reader": 3, "printer": 3, "over_member_limit": 1}
+        assert [one.key for one in await desk.all(CONSOLE_ACTOR)] == newest[:4]
+        # A district's numbers are those of its own venues, judged cases among them.
+        own = await desk.page(east, start=3, limit=9)
+        assert ([one.key for one in own.cases], own.total) == (["problem|2", judged], 5)
+        await desk.assign(CONSOLE_ACTOR, judged, "li")
+        await desk.assign(CONSOLE_ACTOR, "problem|1", "li")
+        await desk.assign(CONSOLE_ACTOR, "problem|3", "li")
+        await desk.assign(CONSOLE_ACTOR, "problem|3", "wu")
+        given = await desk.page(CONSOLE_ACTOR, assigned="li")
+        assert [one.key for one in given.cases] == ["problem|1", judged]
+        for key in ("problem|5", judged):
+            await desk.decide(CONSOLE_ACTOR, key, "accept")
+        assert (await desk.page(CONSOLE_ACTOR)).total == 5
+        closed = await desk.page(CONSOLE_ACTOR, state="closed")
+        assert ([one.key for one in closed.cases], closed.total) == (["problem|5", judged], 2)
+        assert (await desk.page(CONSOLE_ACTOR, state="", limit=0)).total == 7
+
+    play(run, home, database_url)
 
 
 def test_a_matter_is_a_case_too(home: Path, database_url: str) -> None:

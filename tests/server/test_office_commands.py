@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from openpyxl import load_workbook
 
 from keys import pin
 from ledger import verify
@@ -122,11 +123,19 @@ def test_settlement_cases_and_the_hotline(redcard: Any, home: Path, tmp_path: Pa
     assert redcard("settle", "close", number)[1]["state"] == "settled"
     shown = redcard("settle", "show", number)[1]
     assert [one["units"] for one in shown["entries"]] == [1, 1]
+    for ending in ("xlsx", "csv"):
+        file = tmp_path / f"statement.{ending}"
+        assert redcard("settle", "show", number, "--out", str(file))[0] == 0
+    assert "10.00" in file.read_text("utf-8-sig")
+    (_, _, entries) = load_workbook(tmp_path / "statement.xlsx").worksheets
+    assert [row[7] for row in entries.iter_rows(min_row=2, values_only=True)] == [5, 5]
+    assert redcard("settle", "show", number, "--out", str(tmp_path / "x.pdf"))[0] == 2
     proof = tmp_path / "one.tlog-proof"
     assert redcard("settle", "prove", f"{ledger}/0", str(proof))[0] == 0
     assert proof.read_text().startswith("c2sp.org/tlog-proof@v1\n")
     assert redcard("void", f"{ledger}/0", "--reason", "mistake")[1]["code"] == "V05"
-    assert redcard("case", "list") == (0, {"cases": []})
+    none = {"cases": [], "total": 0, "reasons": {}, "start": 0}
+    assert redcard("case", "list") == (0, none)
     assert redcard("case", "show", "nothing")[0] == 1
     assert redcard("hotline", "search", "套包")[1]["offers"][0]["offer"] == "pack"
     assert redcard("hotline", "search", "火星")[0] == 1

@@ -18,7 +18,7 @@ from server.roles import CONSOLE_ACTOR, RIGHTS, Actor, Right, Role
 from sync.admission import LedgerState
 from sync.feed import Reason, Verdict
 from tests.server.pages.asking import Desk, at_a_desk
-from tests.server.world import MINUTE_MS, START_MS, card, enrol, member, push
+from tests.server.world import DAY_MS, MINUTE_MS, START_MS, card, enrol, member, push
 
 
 async def used(desk: Desk) -> None:
@@ -207,5 +207,25 @@ def test_a_redemption_is_taken_back_from_its_entry(home: Path) -> None:
         again = await desk.post(here, reason="mistake")
         assert again.headers["location"] == f"{here}?said=void_V03"
         assert (await desk.get(f"/settlement/entries/{ledger}/99")).status_code == 404
+
+    at_a_desk(run, home)
+
+
+def test_a_statement_is_kept_as_a_file_and_has_lines_to_sign_on_paper(home: Path) -> None:
+    async def run(desk: Desk) -> None:
+        await used(desk)
+        desk.time.pass_(3 * DAY_MS)
+        await desk.sit_down("wang")
+        await desk.get("/settlement")
+        await desk.post("/settlement", month="2014-05")
+        (one,) = await desk.core.statements.all(Actor("wang", Role.FEDERATION))
+        page = await desk.get(f"/settlement/{one.id}")
+        assert f"/settlement/{one.id}/file/xlsx" in page.text
+        assert "商户（签字、盖章、日期）" in page.text
+        sheet = await desk.get(f"/settlement/{one.id}/file/csv")
+        assert len(sheet.text.splitlines()) > len(one.lines) + 10
+        assert (await desk.get(f"/settlement/{one.id}/file/xlsx")).content.startswith(b"PK")
+        for missing in (f"{one.id}/file/exe", "99/file/csv"):
+            assert (await desk.get(f"/settlement/{missing}")).status_code in {400, 404}
 
     at_a_desk(run, home)
