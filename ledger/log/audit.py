@@ -7,29 +7,25 @@ those of the auditor's file, which shares no line with this, and a test holds bo
 
 from __future__ import annotations
 
-import multiprocessing
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import BinaryIO, Final
 
 from ledger.entry import ENTRY_BYTES_MAX
 from ledger.errors import LogFault
 from ledger.log import schema
-from ledger.log.audit_chunk import CHUNK_ENTRIES, Chunk, Job, check_chunk, check_rows, take, work
+from ledger.log.audit_chunk import Chunk, Job, check_chunk, check_rows
+from ledger.log.audit_crew import Crew, crew
 from ledger.log.audit_report import Report, Roster, open_heads, parse_keys, sizes_of
 from ledger.log.audit_walk import Walk
 from ledger.log.export import CHECKPOINT, COSIGNATURES, ENTRIES, LEAVES, VKEYS
-from ledger.log.merkle import HASH_BYTES, leaf_hash
+from ledger.log.leaves import CHUNK_ENTRIES, hash_leaves
+from ledger.log.merkle import HASH_BYTES
 from ledger.log.rotation import roster_of
 from ledger.log.schema import TILE_ENTRIES
 
-if TYPE_CHECKING:
-    from multiprocessing.connection import Connection
-    from multiprocessing.sharedctypes import Synchronized
-
-PROCESSES_MAX: Final = 8
 _SEQ_MIN: Final = -(2**63)
 
 
@@ -79,39 +75,17 @@ def verify_database(
         size = newest if (first, last) == (0, newest - 1) else 0
         sizes = sizes_of([*notes, *cosigned]) | {size}
         job = Job(str(place), size, tuple(sorted(sizes)), tree)
-        with _started(job, processes) as (counter, pipes):
+        with crew(job, processes) as others:
             roster = roster_of(connection, name, parse_keys(keys, report), report)
             found = [(note, "signature") for note in notes]
             heads = open_heads([*found, *((note, "cosigned") for note in cosigned)], roster, report)
             _check_columns([column for column, _ in stored], notes, report)
             walk = Walk(report, heads, name, tick)
-            _Database(connection, job, walk, tiles, report).walk(counter, pipes)
+            _Database(connection, job, walk, tiles, report).walk(others)
         if newest != walk.size:
             report.add(None, "root", f"the newest head is of {newest} entries, not {walk.size}")
     walk.close()
     return report
-
-
-@contextmanager
-def _started(job: Job, processes: int) -> Iterator[tuple[Synchronized[int], list[Connection]]]:
-    """Starts the other processes; they are gone when the block ends, however it ends."""
-    context = multiprocessing.get_context("spawn")
-    counter: Synchronized[int] = context.Value("q", 0)
-    others = []
-    for _ in range(min(processes, PROCESSES_MAX, job.chunks) - 1):
-        ours, theirs = context.Pipe(duplex=False)
-        process = context.Process(target=work, args=(job, counter, theirs), daemon=True)
-        process.start()
-        theirs.close()
-        others.append((process, ours))
-    try:
-        yield counter, [pipe for _, pipe in others]
-    finally:
-        for process, pipe in others:
-            process.terminate()
-            process.join()
-            process.close()
-            pipe.close()
 
 
 class _Database:
@@ -128,11 +102,11 @@ class _Database:
         self._connection, self._job, self._walk = connection, job, walk
         self._tiles, self._report = tiles, report
 
-    def walk(self, counter: Synchronized[int], pipes: list[Connection]) -> None:
+    def walk(self, others: Crew) -> None:
         """Goes through all entries, then through what SQLite says of its own file."""
         try:
             reached = 0
-            for chunk in self._chunks(counter, pipes):
+            for chunk in self._chunks(others):
                 if chunk.whole:
                     self._walk.chunk(chunk)
                     for tile in range(chunk.start // TILE_ENTRIES, chunk.stop // TILE_ENTRIES):
@@ -154,26 +128,18 @@ class _Database:
         if self._tiles:
             self._report.add(None, "tile", f"{len(self._tiles)} stored tiles have no entries")
 
-    def _chunks(self, counter: Synchronized[int], pipes: list[Connection]) -> Iterator[Chunk]:
+    def _chunks(self, others: Crew) -> Iterator[Chunk]:
         """Yields chunks in order; this process checks whatever the others have not taken."""
         ready: dict[int, Chunk] = {}
-        open_pipes, following = list(pipes), 0
-        while following < self._job.chunks:
-            number = take(counter)
-            if number < self._job.chunks:
-                ready[number] = check_chunk(self._connection, self._job, number)
-            elif not open_pipes and following not in ready:
+        following, chunks = 0, self._job.chunks
+        while following < chunks:
+            number = others.take()
+            if number >= chunks and others.alone:
                 # Whoever took it is gone without an answer.
-                ready[following] = check_chunk(self._connection, self._job, following)
-            for pipe in list(open_pipes):
-                try:
-                    while pipe.poll(0 if number < self._job.chunks else None):
-                        found, chunk = pipe.recv()
-                        ready[found] = chunk
-                        if following in ready:
-                            break
-                except EOFError:
-                    open_pipes.remove(pipe)
+                number = following
+            if number < chunks:
+                ready[number] = check_chunk(self._connection, self._job, number)
+            ready.update(others.found(wait=number >= chunks))
             while following in ready:
                 yield ready.pop(following)
                 following += 1
@@ -242,7 +208,7 @@ def _walk_lines(entries: BinaryIO, leaves: BinaryIO, walk: Walk, job: Job) -> No
         stored = leaves.read(HASH_BYTES * len(lines)) if whole else b""
         if whole and all(line.endswith(b"\n") for line in lines):
             data = [line[:-1] for line in lines]
-            hashed = [leaf_hash(one) for one in data]
+            hashed = hash_leaves(data)
             if b"".join(hashed) == stored:
                 sizes = {*job.sizes, walk.size + len(lines)}
                 more = Job(job.path, job.size, tuple(sorted(sizes)), job.tree)

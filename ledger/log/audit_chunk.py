@@ -11,33 +11,28 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from hashlib import sha256
-from operator import itemgetter
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import Any, Final, Self
 
 import msgspec
 
-from ledger.entry import ENTRY_BYTES_MAX, INTEGER_MAX
 from ledger.errors import NotCanonical
-from ledger.log import canonical
 from ledger.log.audit_course import Stretch, condense
-from ledger.log.schema import LEAF_PREFIX_BYTES, TILE_ENTRIES
+from ledger.log.audit_decode import decode_all
+from ledger.log.leaves import (
+    CHUNK_ENTRIES,
+    TILE_ENTRIES,
+    Edges,
+    Grown,
+    check_tree,
+    chunk_range,
+    grow,
+    hash_leaves,
+    in_order,
+    rows_of,
+)
+from ledger.log.schema import LEAF_PREFIX_BYTES
 
-if TYPE_CHECKING:
-    from multiprocessing.connection import Connection
-    from multiprocessing.sharedctypes import Synchronized
-
-#: Entries of a chunk: few enough to hold in memory, enough to make handing over cheap.
-CHUNK_ENTRIES: Final = 8 * TILE_ENTRIES
 _ROWS: Final = "SELECT entry, leaf FROM entry WHERE seq >= ? AND seq < ? ORDER BY seq"
-_TREE_ROWS: Final = "SELECT entry FROM entry WHERE seq >= ? AND seq < ? ORDER BY seq"
-_COUNTED: Final = ("seq", "ts_ms", "mono_ms")
-_Integer = Annotated[int, msgspec.Meta(ge=-INTEGER_MAX, le=INTEGER_MAX)]
-_DECODER: Final = msgspec.json.Decoder(dict[str, str | bool | _Integer])
-_ENCODER: Final = msgspec.json.Encoder(order="sorted")
-#: Keys that stood in an entry found canonical; entries use few.
-_known: Final[set[str]] = set()
-_KNOWN_KEYS_MAX: Final = 1_000
 
 
 @dataclass(slots=True)
@@ -58,9 +53,14 @@ class Chunk:
     stop: int
     whole: bool = False
     tiles: bytes = b""
-    edges: dict[int, tuple[bytes, ...]] = field(default_factory=dict)
+    edges: Edges = field(default_factory=dict)
     stretch: Stretch | None = None
     first: dict[str, Any] | None = None
+
+    @classmethod
+    def of(cls, start: int, stop: int, grown: Grown | None) -> Self:
+        """What was found in the tree alone."""
+        return cls(start, stop) if grown is None else cls(start, stop, True, *grown)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,136 +85,59 @@ class Job:
         return -(-self.size // CHUNK_ENTRIES)
 
 
-def decode(data: bytes) -> dict[str, Any]:
-    """Decodes a canonical entry that counts itself; raises NotCanonical for anything else."""
-    entry = canonical.decode(data)
-    if any(type(entry.get(name)) is not int for name in _COUNTED):
-        raise NotCanonical("not an object with integers seq, ts_ms and mono_ms")
-    if len(_known) < _KNOWN_KEYS_MAX:
-        _known.update(entry)
-    return entry
-
-
-def _decode_all(entries: Sequence[bytes]) -> list[dict[str, Any]]:
-    """Decodes entries, those of usual keys and without arrays in compiled code alone.
-
-    Raises:
-        NotCanonical: one of them is not canonical or does not count itself.
-    """
-    if max(map(len, entries), default=0) > ENTRY_BYTES_MAX:
-        raise NotCanonical("an entry is too long")
-    try:
-        decoded: list[dict[str, Any]] = list(map(_DECODER.decode, entries))
-        if list(map(_ENCODER.encode, decoded)) == list(entries) and all(
-            map(_known.issuperset, decoded)
-        ):
-            # A bool counts as an integer everywhere but here.
-            for name in _COUNTED:
-                if set(map(type, map(itemgetter(name), decoded))) != {int}:
-                    raise NotCanonical(f"{name} must be an integer")
-            return decoded
-    except (msgspec.MsgspecError, UnicodeError, RecursionError, KeyError):
-        return [decode(data) for data in entries]
-    return [decode(data) for data in entries]
-
-
 def check_chunk(connection: sqlite3.Connection, job: Job, number: int) -> Chunk:
     """Reads and checks one chunk of a database; an error of SQLite makes it not whole."""
-    start = number * CHUNK_ENTRIES
-    stop = min(start + CHUNK_ENTRIES, job.size)
-    statement = _TREE_ROWS if job.tree else _ROWS
-    try:
-        # Unique integers in a range, as many as it holds, are all of them, in order.
-        rows = connection.execute(statement, (start, stop)).fetchall()
-        tiles = connection.execute(
-            "SELECT hash FROM tile WHERE tile >= ? AND tile < ? ORDER BY tile",
-            (start // TILE_ENTRIES, stop // TILE_ENTRIES),
-        ).fetchall()
-    except sqlite3.Error:
+    start, stop = chunk_range(number, job.size)
+    if job.tree:
+        return Chunk.of(start, stop, check_tree(connection, start, stop, job.sizes))
+    read = rows_of(connection, _ROWS, start, stop)
+    if read is None:
         return Chunk(start, stop)
-    entries = [row[0] for row in rows]
-    if len(rows) != stop - start or set(map(type, entries)) != {bytes}:
+    entries = [row[0] for row in read[0]]
+    if {*map(type, entries)} != {bytes}:
         return Chunk(start, stop)
-    leaves = [sha256(b"\x00" + data).digest() for data in entries]
-    if not job.tree and [leaf[:LEAF_PREFIX_BYTES] for leaf in leaves] != [row[1] for row in rows]:
+    leaves = hash_leaves(entries)
+    if [leaf[:LEAF_PREFIX_BYTES] for leaf in leaves] != [row[1] for row in read[0]]:
         return Chunk(start, stop)
     chunk = check_rows(job, start, entries, leaves)
-    chunk.whole &= chunk.tiles == b"".join([one for (one,) in tiles if type(one) is bytes])
+    chunk.whole &= chunk.tiles == read[1]
     return chunk
 
 
 def check_rows(job: Job, start: int, entries: Sequence[bytes], leaves: Sequence[bytes]) -> Chunk:
     """Checks consecutive entries that agree with the leaf hashes stored beside them."""
     chunk = Chunk(start, start + len(entries))
-    if job.tree:
-        # From the right: what stands before it is long.
-        if any(data.rfind(b'"seq":%d,' % seq) < 0 for seq, data in enumerate(entries, start)):
-            return chunk
-    else:
+    if not job.tree:
         chunk.stretch = Stretch()
-        for first in range(0, len(entries), TILE_ENTRIES):
-            # A tile at a time: more decoded entries at once do not fit in the processor's cache.
-            try:
-                decoded = _decode_all(entries[first : first + TILE_ENTRIES])
-            except NotCanonical:
+    for seq in range(start, chunk.stop, TILE_ENTRIES):
+        # A tile at a time: more decoded entries at once do not fit in the processor's cache.
+        tile = entries[seq - start : seq - start + TILE_ENTRIES]
+        if chunk.stretch is None:
+            if not in_order(tile, seq):
                 return chunk
-            seq = start + first
-            if list(map(itemgetter("seq"), decoded)) != list(range(seq, seq + len(decoded))):
-                return chunk
-            condense(seq, decoded, chunk.stretch)
-            if seq == 0:
-                chunk.first = decoded[0]
-    chunk.tiles, chunk.edges = _grow(start, leaves, job.sizes)
+            continue
+        try:
+            decoded = decode_all(tile)
+        except NotCanonical:
+            return chunk
+        if decoded.column("seq") != list(range(seq, seq + len(tile))):
+            return chunk
+        condense(seq, decoded, chunk.stretch)
+        if seq == 0:
+            chunk.first = dict(decoded.entry(0))
+    chunk.tiles, chunk.edges = grow(start, leaves, job.sizes)
     chunk.whole = True
     return chunk
 
 
-def _grow(
-    start: int, leaves: Sequence[bytes], sizes: Sequence[int]
-) -> tuple[bytes, dict[int, tuple[bytes, ...]]]:
-    """Hashes of complete tiles, and of complete subtrees at the given sizes."""
-    tiles, edges, stop = [], {}, start + len(leaves)
-    within = [size for size in sizes if start < size <= stop]
-    at = 0
-    for first in range(0, len(leaves), TILE_ENTRIES):
-        levels = [list(leaves[first : first + TILE_ENTRIES])]
-        while len(levels[-1]) > 1:
-            pairs = iter(levels[-1])
-            levels.append(
-                [
-                    sha256(b"\x01" + one + two).digest()
-                    for one, two in zip(pairs, pairs, strict=False)
-                ]
-            )
-        if len(levels[0]) == TILE_ENTRIES:
-            tiles.append(levels[-1][0])
-        while at < len(within) and within[at] <= start + first + len(levels[0]):
-            rest = within[at] % TILE_ENTRIES
-            edges[within[at]] = tuple(
-                levels[bit][(rest >> bit) - 1] for bit in range(8, -1, -1) if rest >> bit & 1
-            )
-            at += 1
-    return b"".join(tiles), edges
+_UNPACK: Final = msgspec.msgpack.Decoder(tuple[int, Chunk])
 
 
-def work(job: Job, counter: Synchronized[int], pipe: Connection) -> None:
-    """Another process: takes chunks until there are none and sends what it finds."""
-    from pathlib import Path
-
-    from ledger.log.schema import connect_reader
-
-    connection = connect_reader(Path(job.path))
-    try:
-        while (number := take(counter)) < job.chunks:
-            pipe.send((number, check_chunk(connection, job, number)))
-    finally:
-        connection.close()
-        pipe.close()
+def pack_chunk(number: int, chunk: Chunk) -> bytes:
+    """What was found, for another process."""
+    return msgspec.msgpack.encode((number, chunk))
 
 
-def take(counter: Synchronized[int]) -> int:
-    """The number of the next chunk that nobody has taken."""
-    with counter.get_lock():
-        number = counter.value
-        counter.value = number + 1
-    return number
+def unpack_chunk(data: bytes) -> tuple[int, Chunk]:
+    """Inverse of `pack_chunk`."""
+    return _UNPACK.decode(data)

@@ -6,10 +6,11 @@ stretches in order. What is not whole goes to `Course.entry` one by one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
+from ledger.log.audit_decode import Columns, Separate
 from ledger.log.audit_report import Report
 from ledger.log.reading import NONCE_KINDS
 
@@ -17,6 +18,7 @@ Counts: TypeAlias = dict[tuple[str, str], list[int]]
 Closing: TypeAlias = tuple[int, dict[str, Any]]
 _TAPS: Final = frozenset(kind.value for kind in NONCE_KINDS)
 _UNITS: Final = frozenset({"redeem", "void"})
+_STARTS: Final = frozenset({"boot", "genesis"})
 
 
 @dataclass(slots=True)
@@ -46,43 +48,82 @@ class Stretch:
     marks: list[tuple[int, str, str, int]] = field(default_factory=list)
 
 
-def condense(start: int, entries: Sequence[dict[str, Any]], found: Stretch) -> None:
+def condense(start: int, entries: Columns, found: Stretch) -> None:
     """Adds entries to a stretch that they continue; the first of them has the seq ``start``."""
-    nonces, last_boot, last_ms, counts = found.nonces, found.boot, found.mono_ms, found.counts
-    for seq, entry in enumerate(entries, start):
-        get = entry.get
-        kind, boot, mono_ms = get("kind"), get("boot"), entry["mono_ms"]
+    kinds = entries.column("kind")
+    if set(map(type, kinds)) != {str}:
         # A kind may be an array, which no set can look up.
-        if boot != last_boot or mono_ms < last_ms or kind in ("boot", "genesis"):
-            found.turns.append((seq, str(kind), str(boot), mono_ms, last_ms))
-        last_boot, last_ms = boot, mono_ms
-        if kind == "redeem" or str(kind) in _TAPS:
-            nonce = str(get("nonce"))
-            if nonces.setdefault(nonce, seq) != seq:
-                found.repeated.append((seq, nonce))
-        if "card_counter" in entry or "counter" in entry:
-            _mark(seq, entry, found.marks)
-        if "shift" in entry:
-            if kind == "close":
-                found.shifts += [counts, (seq, entry)]
-                counts = found.counts = Counts()
-            else:
-                _count(counts, str(kind), entry)
-    found.boot, found.mono_ms = last_boot, last_ms
+        kinds = list(map(str, kinds))
+    present = set(kinds)
+    _turns(start, entries, kinds, present, found)
+    if not present.isdisjoint(_TAPS):
+        _nonces(start, entries, kinds, present, found)
+    if entries.has("card_counter") or entries.has("counter"):
+        _marks(start, entries, found.marks)
+    if entries.has("shift"):
+        _shifts(start, entries, kinds, found)
 
 
-def _mark(seq: int, entry: Mapping[str, Any], marks: list[tuple[int, str, str, int]]) -> None:
-    card, counted = entry.get("card"), entry.get("card_counter")
-    if type(card) is str and card and type(counted) is int:
-        marks.append((seq, card, "", counted))
-    if type(value := entry.get("counter")) is int:
-        marks.append((seq, "", str(entry.get("counter_name")), value))
+def _turns(
+    start: int, entries: Columns, kinds: list[str], present: set[str], found: Stretch
+) -> None:
+    boots, clocks = entries.column("boot"), entries.column("mono_ms")
+    plain = (
+        boots.count(found.boot) == len(boots)
+        and clocks[0] >= found.mono_ms
+        and clocks == sorted(clocks)
+        and present.isdisjoint(_STARTS)
+    )
+    if not plain:
+        last_boot, last_ms = found.boot, found.mono_ms
+        for seq, (kind, boot, mono_ms) in enumerate(zip(kinds, boots, clocks, strict=True), start):
+            if boot != last_boot or mono_ms < last_ms or kind in _STARTS:
+                found.turns.append((seq, kind, str(boot), mono_ms, last_ms))
+            last_boot, last_ms = boot, mono_ms
+    found.boot, found.mono_ms = boots[-1], clocks[-1]
 
 
-def _count(counts: Counts, kind: str, entry: Mapping[str, Any]) -> None:
-    shift, units = entry["shift"], entry.get("quantity", 1)
-    if kind in _UNITS and isinstance(shift, str) and type(units) is int:
-        counts.setdefault((shift, str(entry.get("offer"))), [0, 0])[kind == "void"] += units
+def _nonces(
+    start: int, entries: Columns, kinds: list[str], present: set[str], found: Stretch
+) -> None:
+    nonces = entries.column("nonce")
+    if set(map(type, nonces)) != {str}:
+        nonces = list(map(str, nonces))
+    pairs = list(zip(nonces, range(start, start + len(nonces)), strict=True))
+    if not present <= _TAPS:
+        pairs = [pair for kind, pair in zip(kinds, pairs, strict=True) if kind in _TAPS]
+    fresh = dict(pairs)
+    if len(fresh) == len(pairs) and found.nonces.keys().isdisjoint(fresh):
+        found.nonces |= fresh
+        return
+    for nonce, seq in pairs:
+        if found.nonces.setdefault(nonce, seq) != seq:
+            found.repeated.append((seq, nonce))
+
+
+def _marks(start: int, entries: Columns, marks: list[tuple[int, str, str, int]]) -> None:
+    cards, counted, own = map(entries.column, ("card", "card_counter", "counter"))
+    for seq, (card, value, mine) in enumerate(zip(cards, counted, own, strict=True), start):
+        if type(value) is int and type(card) is str and card:
+            marks.append((seq, card, "", value))
+        if type(mine) is int:
+            name = entries.entry(seq - start).get("counter_name")
+            marks.append((seq, "", str(name), mine))
+
+
+def _shifts(start: int, entries: Columns, kinds: list[str], found: Stretch) -> None:
+    shifts, offers, quantities = map(entries.column, ("shift", "offer", "quantity"))
+    rows = zip(kinds, shifts, offers, quantities, strict=True)
+    for seq, (kind, shift, offer, quantity) in enumerate(rows, start):
+        if shift is None:
+            continue
+        if kind == "close":
+            found.shifts += [found.counts, (seq, dict(entries.entry(seq - start)))]
+            found.counts = Counts()
+            continue
+        units = 1 if quantity is None else quantity
+        if kind in _UNITS and isinstance(shift, str) and type(units) is int:
+            found.counts.setdefault((shift, str(offer)), [0, 0])[kind == "void"] += units
 
 
 class Course:
@@ -99,7 +140,7 @@ class Course:
     def entry(self, seq: int, entry: dict[str, Any]) -> None:
         """Takes one entry."""
         alone = Stretch()
-        condense(seq, [entry], alone)
+        condense(seq, Separate([entry]), alone)
         self.stretch(alone, entry if seq == 0 else None)
 
     def stretch(self, stretch: Stretch, first: Mapping[str, Any] | None = None) -> None:

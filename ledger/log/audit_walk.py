@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from ledger.errors import NotCanonical
-from ledger.log.audit_chunk import Chunk, decode
+from ledger.log.audit_chunk import Chunk
 from ledger.log.audit_course import Course
+from ledger.log.audit_decode import decode
 from ledger.log.audit_report import Head, Report
 from ledger.log.merkle import HASH_BYTES, Frontier, leaf_hash, node_hash
 from ledger.log.schema import TILE_ENTRIES

@@ -12,6 +12,7 @@ import re
 import struct
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from types import MappingProxyType
 from typing import Final, Protocol
@@ -236,6 +237,7 @@ class OpenedNote:
     signatures: tuple[Signature, ...]
 
 
+@lru_cache(maxsize=64)
 def check_name(name: str) -> None:
     """Refuses key names that signed-note forbids: empty, no UTF-8, spaces, plus or controls."""
     if (

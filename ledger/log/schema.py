@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from ledger.errors import LogCorrupt, LogFault, SchemaNewer
+from ledger.log import leaves
 from ledger.log.disk import translate
 
 if TYPE_CHECKING:
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 #: "Redl" in ASCII.
 APPLICATION_ID: Final = 0x5265646C
 #: A complete subtree of 256 entries has its hash stored, so that proofs need not read all entries.
-TILE_LEVEL: Final = 8
-TILE_ENTRIES: Final = 1 << TILE_LEVEL
+TILE_LEVEL: Final = leaves.TILE_LEVEL
+TILE_ENTRIES: Final = leaves.TILE_ENTRIES
 LEAF_PREFIX_BYTES: Final = 8
 MEMORY: Final = ":memory:"
 BUSY_TIMEOUT_MS: Final = 5_000

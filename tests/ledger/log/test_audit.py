@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import shutil
 import sqlite3
@@ -15,8 +16,10 @@ from hypothesis import strategies as st
 from ledger import verify
 from ledger.entry import Entry
 from ledger.errors import LogFault, NotCanonical
-from ledger.log import audit, audit_chunk
+from ledger.log import audit
+from ledger.log.audit_decode import Shape, decode_all
 from ledger.log.audit_report import Report
+from ledger.log.canonical import encode
 from ledger.log.checkpoint import Checkpoint, cosign
 from ledger.log.export import export
 from ledger.log.reading import LogReader
@@ -237,24 +240,89 @@ def test_a_kind_that_is_an_array_is_no_kind(tmp_path: Path) -> None:
     assert entries_named(report) == {(2, "order")}
 
 
+WHOLE = encode(
+    {**stamped(2, shift="s", reason_code="é\\"), "offers": ["a"], "counts": [1], "voids": []}
+)
+
+
+def verdicts(entries: Sequence[bytes]) -> list[object]:
+    """What the auditor's file reads in each entry, None where it reads nothing."""
+    found: list[object] = []
+    for data in entries:
+        try:
+            found.append(verify.decode(data))
+        except (ValueError, RecursionError):
+            found.append(None)
+    return found
+
+
+def decoded(entries: Sequence[bytes], shape: Shape) -> list[object] | None:
+    try:
+        columns = decode_all(entries, shape)
+    except NotCanonical:
+        return None
+    return [columns.entry(at) for at in range(len(entries))]
+
+
 @settings(max_examples=150, deadline=None)
 @given(st.integers(0, 10_000), st.integers(0, 255), st.booleans())
 def test_fast_decoding_is_no_looser_than_the_auditor(at: int, byte: int, insert: bool) -> None:
-    from ledger.log.canonical import encode
-
-    whole = encode(stamped(2, shift="s", reason_code="é"))
-    at %= len(whole)
-    changed = whole[:at] + bytes([byte]) + whole[at + (not insert) :]
-    try:
-        theirs: object = verify.decode(changed)
-    except (ValueError, RecursionError):
-        theirs = None
+    at %= len(WHOLE)
+    changed = WHOLE[:at] + bytes([byte]) + WHOLE[at + (not insert) :]
+    expected = verdicts([WHOLE, changed])
+    shape = Shape()
+    assert decoded([WHOLE], shape) == expected[:1]
     for _ in range(2):
-        try:
-            ours: object = audit_chunk._decode_all([whole, changed])[1]
-        except NotCanonical:
-            ours = None
-        assert ours == theirs
+        assert decoded([WHOLE, changed], shape) == (None if None in expected else expected)
+
+
+_SCALARS = st.one_of(st.text(max_size=5), st.booleans(), st.integers(-(2**54), 2**54))
+_VALUES: st.SearchStrategy[object] = st.one_of(
+    _SCALARS,
+    st.lists(st.text(max_size=3), max_size=3),
+    st.lists(st.integers(-9, 9), max_size=3),
+    st.lists(_SCALARS, max_size=3),
+    st.sampled_from([None, 1.0, 1e21, {}]),
+)
+_ENTRIES = st.dictionaries(st.sampled_from(["a", "b", "kind", "seq", "A", "1x", "nonce"]), _VALUES)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(
+        st.tuples(_ENTRIES, st.booleans(), st.sampled_from(["", " ", "\n"])), min_size=1, max_size=5
+    )
+)
+def test_entries_are_decoded_together_as_one_by_one(
+    drawn: list[tuple[dict[str, object], bool, str]],
+) -> None:
+    """Whatever they say, in canonical form or nearly: nothing passes that would not pass alone."""
+    entries = [
+        json.dumps(
+            {"seq": 1, "ts_ms": 1, "mono_ms": 1, **entry},
+            ensure_ascii=False,
+            sort_keys=in_order,
+            separators=(",", ":"),
+        ).encode()
+        + space.encode()
+        for entry, in_order, space in drawn
+    ]
+    expected, shape = verdicts(entries), Shape()
+    for _ in range(2):
+        assert decoded(entries, shape) == (None if None in expected else expected)
+        for one, data in zip(expected, entries, strict=True):
+            assert decoded([data], shape) == (None if one is None else [one])
+
+
+def test_two_entries_are_not_one_that_was_cut_in_two() -> None:
+    whole = encode(stamped(2, reason_code="x"))
+    at = whole.index(b"x")
+    shape = Shape()
+    assert decoded([whole], shape) is not None
+    for cut in (b"\n", b"\\n", b",", b"},{"):
+        entries = [whole[:at] + cut + whole[at:], whole]
+        assert decoded(entries, shape) == (None if cut == b"\n" else verdicts(entries))
+    assert decoded([whole[:at], whole[at:]], shape) is None
 
 
 def test_heads_that_end_anywhere_are_compared(ledger: Path) -> None:
@@ -303,18 +371,6 @@ def test_a_shift_adds_up_across_chunks_and_after_another(tmp_path: Path, count: 
     ours, theirs = audit.verify_directory(place), verify.verify_directory(place)
     expected = set() if count == 2_100 else {(closed, "totals")}
     assert entries_named(ours) == entries_named(theirs) == expected
-
-
-def test_a_process_that_dies_leaves_its_chunks_to_the_others(
-    ledger: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(audit, "work", _take_and_die)
-    report = audit.verify_database(ledger / "ledger.db", KEYS, processes=2)
-    assert (report.ok, report.size) == (True, SIZE)
-
-
-def _take_and_die(job: object, counter: object, pipe: object) -> None:
-    audit_chunk.take(counter)  # type: ignore[arg-type]
 
 
 def test_what_is_no_ledger_is_said_to_be_none(tmp_path: Path) -> None:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
+import sys
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from ledger import verify
 from ledger.errors import LogFault, NotCanonical, NoteInvalid, ProofInvalid
-from ledger.log import audit, audit_chunk, canonical, shards
-from ledger.log.audit_chunk import Chunk, Job, check_chunk, decode, work
+from ledger.log import audit, audit_crew, audit_decode, audit_worker, canonical, leaves, shards
+from ledger.log.audit_chunk import Chunk, Job, check_chunk, unpack_chunk
 from ledger.log.audit_course import Course, Stretch
+from ledger.log.audit_decode import decode, decode_all
 from ledger.log.audit_report import Report
 from ledger.log.audit_walk import Walk
 from ledger.log.disk import rewrite
@@ -43,39 +46,57 @@ def sql(path: Path, *statements: str) -> None:
             connection.execute(statement)
 
 
-class Counter:
-    """A counter that several processes would share."""
-
-    def __init__(self) -> None:
-        self.value = 0
-
-    def get_lock(self) -> Any:
-        return closing(self)
-
-    def close(self) -> None:
-        pass
+def everything(path: Path, size: int, *, tree: bool = False) -> Job:
+    return Job(str(path), size, (100, size), tree=tree)
 
 
-class Pipe:
-    def __init__(self) -> None:
-        self.sent: list[Any] = []
-        self.closed = False
-
-    def send(self, one: Any) -> None:
-        self.sent.append(one)
-
-    def close(self) -> None:
-        self.closed = True
-
-
-def test_the_work_of_another_process_is_the_work_of_this_one(path: Path) -> None:
-    job, pipe = Job(str(path), 602, (100, 602), tree=False), Pipe()
-    work(job, Counter(), pipe)  # type: ignore[arg-type]
-    assert pipe.closed
-    (sent,) = pipe.sent
+@pytest.mark.parametrize("tree", [False, True])
+def test_the_work_of_another_process_is_the_work_of_this_one(path: Path, tree: bool) -> None:
+    job = everything(path, 602, tree=tree)
+    tickets, untold = audit_crew._tickets(1)
+    assert untold == 1
+    ours, theirs = os.pipe()
+    task = [str(path), path.absolute().as_uri(), "602", "tree" if tree else "full", *sys.path]
+    audit_worker.main([str(tickets), str(theirs), *task], "100 602")
+    os.close(theirs)
+    answer = audit_crew._receive(ours)
+    assert answer is not None
+    assert audit_crew._receive(ours) is None
+    os.close(ours)
+    os.close(tickets)
     with closing(connect_reader(path)) as connection:
-        assert sent == (0, check_chunk(connection, job, 0))
-    assert sent[1].whole
+        chunk = check_chunk(connection, job, 0)
+    assert chunk.whole
+    if tree:
+        assert leaves.unpack(answer) == (0, (chunk.tiles, chunk.edges))
+    else:
+        assert unpack_chunk(answer) == (0, chunk)
+
+
+def test_a_pipe_that_is_too_small_leaves_tickets_to_the_asker(path: Path) -> None:
+    chunks = 20_000
+    with audit_crew.crew(Job(str(path), chunks * leaves.CHUNK_ENTRIES, (), tree=True), 1) as crew:
+        assert crew._untold < chunks
+        assert [crew.take() for _ in range(chunks + 1)] == list(range(chunks + 1))
+        assert crew.alone
+
+
+class Answers:
+    """Other processes that have taken all, and answer so; then they are gone."""
+
+    def __init__(self, *done: Chunk) -> None:
+        self.done = list(done)
+        self.alone = False
+
+    def take(self) -> int:
+        return 1_000
+
+    def found(self, *, wait: bool) -> Iterator[tuple[int, Chunk]]:
+        assert wait or self.alone
+        if self.done:
+            chunk = self.done.pop()
+            yield chunk.start // leaves.CHUNK_ENTRIES, chunk
+        self.alone = not self.done
 
 
 def test_answers_of_other_processes_come_in_any_order(tmp_path: Path) -> None:
@@ -83,47 +104,30 @@ def test_answers_of_other_processes_come_in_any_order(tmp_path: Path) -> None:
     with create(path) as store:
         for start in range(0, 5_000, 500):
             store.append([tap(start + at) for at in range(500)])
-    job = Job(str(path), 5_002, (5_002,), tree=False)
+    job = everything(path, 5_002)
     with closing(connect_reader(path)) as connection:
         done = [check_chunk(connection, job, number) for number in range(job.chunks)]
-
-        class Answers(Pipe):
-            """Another process that took all and answers last first, then is gone."""
-
-            def poll(self, timeout: float | None) -> bool:
-                assert timeout is None
-                return True
-
-            def recv(self) -> tuple[int, Chunk]:
-                if not done:
-                    raise EOFError
-                return len(done) - 1, done.pop()
-
-        taken = Counter()
-        taken.value = job.chunks
-        report = Report()
-        walk = Walk(report, [], ORIGIN, bool)
-        every = audit._Database(connection, job, walk, {}, report)
-        order = [chunk.start for chunk in every._chunks(taken, [Answers()])]  # type: ignore[arg-type, list-item]
-    assert order == sorted(order)
-    assert len(order) == job.chunks
-
-
-def test_a_process_that_is_gone_leaves_its_chunks(path: Path) -> None:
-    class Gone(Pipe):
-        def poll(self, timeout: float | None) -> bool:
-            assert timeout is None
-            return True
-
-        def recv(self) -> tuple[int, Chunk]:
-            raise EOFError
-
-    job, taken = Job(str(path), 602, (602,), tree=False), Counter()
-    taken.value = job.chunks
-    with closing(connect_reader(path)) as connection:
         every = audit._Database(connection, job, Walk(Report(), [], ORIGIN, bool), {}, Report())
-        chunks = list(every._chunks(taken, [Gone()]))  # type: ignore[arg-type, list-item]
-    assert [chunk.whole for chunk in chunks] == [True]
+        for answered in (done, done[1:], done[:1], []):
+            chunks = list(every._chunks(Answers(*answered)))  # type: ignore[arg-type]
+            assert chunks == done
+
+
+@pytest.mark.parametrize(
+    "last_act",
+    ["", "os.write(int(sys.argv[2]), bytes([0, 0, 0, 9, 1]))"],
+)
+def test_a_process_that_dies_leaves_its_chunks_to_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, last_act: str
+) -> None:
+    with create(tmp_path / "two.db") as store:
+        for start in range(0, 3_000, 500):
+            store.append([tap(start + at) for at in range(500)])
+    (tmp_path / "dies.py").write_text(f"import os, sys\nos.read(int(sys.argv[1]), 4)\n{last_act}\n")
+    monkeypatch.setattr(audit_worker, "__file__", str(tmp_path / "dies.py"))
+    for tree in (False, True):
+        report = audit.verify_database(tmp_path / "two.db", tree=tree, processes=2)
+        assert (report.ok, report.size) == (True, 3_002)
 
 
 def test_what_sqlite_says_of_its_own_file_is_a_fault(path: Path) -> None:
@@ -137,16 +141,15 @@ def test_what_sqlite_says_of_its_own_file_is_a_fault(path: Path) -> None:
     report = Report()
     job = Job(str(path), 602, (602,), tree=False)
     with closing(connect_reader(path)) as connection:
-        audit._Database(connection, job, Walk(report, [], ORIGIN, bool), {}, report).walk(
-            Counter(),  # type: ignore[arg-type]
-            [],
-        )
+        every = audit._Database(connection, job, Walk(report, [], ORIGIN, bool), {}, report)
+        with audit_crew.crew(job, 1) as crew:
+            every.walk(crew)
     assert "file" in {fault.kind for fault in report.faults}
 
 
 def test_an_entry_that_is_too_long_is_not_canonical() -> None:
     with pytest.raises(NotCanonical, match="too long"):
-        audit_chunk._decode_all([b"x" * 5_000])
+        decode_all([b"x" * 5_000])
 
 
 def test_a_few_entries_make_a_few_tiles(tmp_path: Path) -> None:
@@ -180,15 +183,19 @@ def test_a_file_that_stops_being_readable_is_a_fault(path: Path) -> None:
     sql(path, "DROP TABLE entry")
     with closing(connect_reader(path)) as connection:
         assert not check_chunk(connection, job, 0).whole
-        audit._Database(connection, job, walk, {}, report).walk(Counter(), [])  # type: ignore[arg-type]
+        with audit_crew.crew(job, 1) as crew:
+            audit._Database(connection, job, walk, {}, report).walk(crew)
     assert [fault.kind for fault in report.faults] == ["file"]
 
 
 def test_no_more_keys_are_remembered_than_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     data = canonical.encode({"seq": 1, "ts_ms": 1, "mono_ms": 1, "kept_not": 1})
-    monkeypatch.setattr(audit_chunk, "_KNOWN_KEYS_MAX", 0)
-    assert decode(data)["kept_not"] == 1
-    assert "kept_not" not in audit_chunk._known
+    shape = audit_decode.Shape()
+    monkeypatch.setattr(audit_decode, "KEYS_MAX", 0)
+    for _ in range(2):
+        found = decode_all([data], shape)
+        assert isinstance(found, audit_decode.Separate)
+        assert found.column("kept_not") == [1]
     monkeypatch.setattr(canonical, "_KNOWN_KEYS_MAX", 0)
     assert canonical.encode({"kept_neither": 1})
     assert "kept_neither" not in canonical._known_keys
