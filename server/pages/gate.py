@@ -8,12 +8,15 @@ travel over TLS alone wherever the server is reached from another machine.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hmac
+import secrets
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
+from http import HTTPStatus
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
@@ -66,6 +69,52 @@ class Rate:
         if len(self._held) > _KEYS_MAX:
             self._held.popitem(last=False)
         return wait_s
+
+
+class Sent:
+    """Forms that were sent, so that a second click or a reload does nothing twice.
+
+    Each form that is drawn carries a token of its own. The same form with the same content is done
+    once: who sends it again while it is being done waits for the same answer, and afterwards gets
+    the same redirection. Other answers may hold what is shown once, and are not kept.
+    """
+
+    def __init__(self) -> None:
+        """Has seen no form."""
+        self._answers: OrderedDict[bytes, asyncio.Future[Response | None]] = OrderedDict()
+
+    async def once(
+        self, session: bytes, path: str, body: bytes, do: Callable[[], Awaitable[Response]]
+    ) -> Response:
+        """The answer to a form, made by ``do`` if it was not sent before.
+
+        Args:
+            session: whose form, by the hash of the session's token.
+            path: where it was sent.
+            body: all of it, its own token included.
+            do: what it asks for.
+        """
+        key = sha256(b"\0".join((session, path.encode("utf-8", "replace"), body))).digest()
+        held = self._answers.get(key)
+        if held is not None:
+            # Without an answer the first one was refused; then it is asked for again.
+            return await asyncio.shield(held) or await do()
+        self._answers[key] = answer = asyncio.get_running_loop().create_future()
+        while len(self._answers) > _KEYS_MAX:
+            self._answers.popitem(last=False)
+        response: Response | None = None
+        try:
+            response = await do()
+            return response
+        finally:
+            answer.set_result(response)
+            if response is None or response.status_code != HTTPStatus.SEE_OTHER:
+                self._answers.pop(key, None)
+
+
+def fresh_token() -> str:
+    """A token for one form as it is drawn."""
+    return base64.urlsafe_b64encode(secrets.token_bytes(9)).decode("ascii")
 
 
 def is_loopback(host: str) -> bool:

@@ -131,6 +131,7 @@ class Visit:
             "who": self.actor,
             "signed_in": session is not None and session.step is Step.DONE,
             "form_token": gate.form_token(session.token_hash) if session is not None else "",
+            "fresh_token": gate.fresh_token,
             "menu": menu_of(self.actor, here) if session is not None else (),
             "here": here,
             "said": words.SAID.get(self.query("said"), ""),
@@ -168,6 +169,7 @@ class Office:
         self.demo = core.door.is_demo
         self.sign_ins = _rate(core, gate.SIGN_INS_BURST, gate.SIGN_INS_PER_MINUTE)
         self.pages = _rate(core, gate.PAGES_BURST, gate.PAGES_PER_MINUTE)
+        self.sent = gate.Sent()
         self.looks = _rate(core, gate.LOOKS_BURST, gate.LOOKS_PER_MINUTE)
 
     def page(self, path: str, right: Right, draw: Page) -> None:
@@ -218,6 +220,10 @@ class Office:
             visit = await _checked(visit)
         if right is not None:
             visit.actor.need(right)
+        if session is not None and visit.form.get("once"):
+            body = await visit.request.body()
+            path = visit.request.url.path
+            return await self.sent.once(session.token_hash, path, body, lambda: page(visit))
         return await page(visit)
 
 
