@@ -169,3 +169,10 @@ def test_a_folder_that_is_no_demo_is_left_alone(tmp_path: Path) -> None:
     assert done.returncode == 3
     assert "left as it is" in json.loads(done.stdout)["error"]
     assert (tmp_path / "letter.txt").read_text() == "mine"
+
+
+@pytest.mark.xdist_group("demo")
+def test_several_workers_play_the_demo_once(request: pytest.FixtureRequest) -> None:
+    """With pytest 9.2, pytest-xdist 3.8 forgets its groups: each worker would play it again."""
+    if hasattr(request.config, "workerinput"):
+        assert request.node.nodeid.endswith("@demo")
