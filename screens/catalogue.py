@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import gettext
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from screens.errors import CatalogueBroken
@@ -22,20 +22,34 @@ _ESCAPES: Final = {"n": "\n", "t": "\t", '"': '"', "\\": "\\"}
 class Catalogue(gettext.NullTranslations):
     """The messages of one language without plural forms, as Chinese has none."""
 
-    def __init__(self, messages: dict[str, str]) -> None:
-        """Takes the messages by their English text; of plurals the singular is the key."""
+    def __init__(
+        self, messages: dict[str, str], more: Callable[[], Catalogue] | None = None
+    ) -> None:
+        """Takes the messages by their English text; of plurals the singular is the key.
+
+        Args:
+            messages: English to Chinese.
+            more: reads what is asked next, at the first message that is not among these.
+        """
         super().__init__()
         self._messages = messages
+        self._more = more
 
     def gettext(self, message: str) -> str:
         """The Chinese of a message, or what the fallback says."""
-        found = self._messages.get(message)
-        return found or super().gettext(message)
+        return self._found(message) or super().gettext(message)
 
     def ngettext(self, msgid1: str, msgid2: str, n: int) -> str:
         """The same for a message with a number."""
-        found = self._messages.get(msgid1)
-        return found or super().ngettext(msgid1, msgid2, n)
+        return self._found(msgid1) or super().ngettext(msgid1, msgid2, n)
+
+    def _found(self, message: str) -> str | None:
+        found = self._messages.get(message)
+        more = self._more
+        if found is None and message and more is not None:
+            self.add_fallback(more())
+            self._more = None
+        return found
 
 
 def read_catalogue(text: str, source: str) -> dict[str, str]:

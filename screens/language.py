@@ -16,7 +16,7 @@ from functools import cache
 from importlib.resources import files
 from zoneinfo import ZoneInfo
 
-from screens.catalogue import joined, read_catalogue
+from screens.catalogue import Catalogue, joined, read_catalogue
 from screens.errors import CatalogueBroken
 
 VENUE_ZONE = "Asia/Shanghai"
@@ -78,7 +78,12 @@ def negotiate(chosen: str | None, accept_language: str | None = None) -> Languag
 
 
 def _read_catalogues(folder: str) -> stdlib_gettext.NullTranslations:
-    return joined(_read_catalogue(folder, domain) for domain in DOMAINS)
+    """The first catalogue; the others are read when a message is not in it: a kiosk needs none."""
+    first, *more = DOMAINS
+    return Catalogue(
+        _read_catalogue(folder, first),
+        lambda: joined(_read_catalogue(folder, domain) for domain in more),
+    )
 
 
 def _read_catalogue(folder: str, domain: str) -> dict[str, str]:

@@ -18,10 +18,10 @@ from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
-from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from screens.language import Language, Wording, minutes_seconds, negotiate, wording
+from screens.sending import StaticFolder
 
 LANGUAGE_COOKIE = "redcard_lang"
 PROBLEM_JSON = "application/problem+json"
@@ -127,9 +127,9 @@ def kept_dots(text: str) -> str:
     return text.replace(" ·", "\N{NO-BREAK SPACE}·")
 
 
-def shared_static() -> StaticFiles:
+def shared_static() -> StaticFolder:
     """The shared style sheets and scripts, to be mounted at ``/static/screens``."""
-    return StaticFiles(packages=[("screens", "static")])
+    return StaticFolder("screens")
 
 
 def language_of(request: Request) -> Language:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode
@@ -18,11 +18,11 @@ from urllib.parse import urlencode
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
-from starlette.staticfiles import StaticFiles
 
 from screens.language import Language, negotiate
+from screens.sending import EventStream, StaticFolder
 from screens.serving import LocalSite
 from screens.web import LANGUAGE_COOKIE, environment, install_problem_pages, language_of
 from screens.web import shared_static as shared
@@ -76,7 +76,7 @@ class Pages:
             Route("/events", self.events),
             Route("/act", self.act, methods=["POST"]),
             Mount("/static/screens", shared()),
-            Mount("/static/terminal", StaticFiles(packages=[("terminal.web", "static")])),
+            Mount("/static/terminal", StaticFolder("terminal.web")),
         ]
 
     @asynccontextmanager
@@ -160,9 +160,11 @@ class Pages:
         language = negotiate(request.query_params.get("lang"))
         headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
         stream = self._stream(stage, language)
-        return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
+        return EventStream(stream, headers)
 
-    async def _stream(self, stage: Stage | FirstStart, language: Language) -> AsyncIterator[str]:
+    async def _stream(
+        self, stage: Stage | FirstStart, language: Language
+    ) -> AsyncGenerator[str, None]:
         changed = stage.watch()
         last = ""
         try:
