@@ -12,7 +12,7 @@ import io
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
@@ -88,6 +88,7 @@ async def book(core: ServerCore, wanted: Wanted) -> reservations.Issued:
     standing = await _standing(core, wanted, from_ms, dict(found)[card])
     if standing is not None:
         return standing
+    _in_time(published, wanted, venue, from_ms, core.now_ms())
     return await core.reserve(
         card, wanted.offer, wanted.venue, from_ms=from_ms, until_ms=until_ms, units=wanted.units
     )
@@ -329,6 +330,19 @@ def _session(published: Published, wanted: Wanted, venue: Venue) -> tuple[int, i
         return from_ms, 0
     sitting = windows.sitting(offer, from_ms, venue.zone)
     return (from_ms, 0) if sitting is None else sitting
+
+
+def _in_time(published: Published, wanted: Wanted, venue: Venue, from_ms: int, now_ms: int) -> None:
+    """Keeps a rule such as 须提前 1 日; the back office itself may still promise by `reserve`."""
+    offer = published.newest[wanted.offer]
+    assert isinstance(offer, Offer)
+    if not windows.booked_in_time(offer, now_ms, from_ms, venue.zone):
+        first = windows.local_day(now_ms, venue.zone) + timedelta(days=offer.booking_days)
+        raise ImportRefused(
+            f"{offer.id} must be booked at least {offer.booking_days} day(s) before, so from "
+            f"{first.isoformat()} on; nothing was booked. On the day a supervisor may let the "
+            "member in"
+        )
 
 
 def _instant(text: str, venue: Venue) -> int:

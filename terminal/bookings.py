@@ -7,8 +7,11 @@ has sent the new one. Units of a booking that nobody used return to stock at the
 
 from __future__ import annotations
 
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
 from ledger.rules import windows
-from ledger.rules.offer import Offer
+from ledger.rules.offer import Offer, Venue
 from ledger.rules.reservations import Reservation
 from sync.booking import BookingQuestion, encode_booking
 from sync.errors import Malformed
@@ -74,11 +77,26 @@ class BookingList:
                 word="server_needed",
             )
         if answer.fault:
-            raise RequestInvalid(answer.fault, field="booking", word="booking_refused")
+            word = "booking_too_late" if self._too_late(question, venue) else "booking_refused"
+            raise RequestInvalid(answer.fault, field="booking", word=word)
         booked = Reservation(
             answer.reservation, "", offer, venue.id, answer.from_ms, answer.until_ms, units
         )
         return self._shown(booked, venue.zone, now.now_ms)
+
+    def _too_late(self, question: BookingQuestion, venue: Venue) -> bool:
+        """Whether the offer had to be booked days before; the server has refused by its own."""
+        offer = self._parts.facts.installed.offer(question.offer)
+        try:
+            moment = datetime.fromisoformat(question.session)
+        except ValueError:
+            return False
+        if not isinstance(offer, Offer):
+            return False
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=ZoneInfo(venue.zone))
+        from_ms = int(moment.timestamp() * 1000)
+        return not windows.booked_in_time(offer, question.ts_ms, from_ms, venue.zone)
 
     def _shown(self, one: Reservation, zone: str, now_ms: int) -> BookingShown:
         offer = self._parts.facts.installed.offer(one.offer)

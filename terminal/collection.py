@@ -20,6 +20,7 @@ from terminal.answers import Phase, TapAnswer
 from terminal.entries import Place
 from terminal.errors import CollectionState, NoCard, RequestInvalid
 from terminal.group import GroupFlow, Step
+from terminal.holds import check_hold
 from terminal.parts import Parts
 from terminal.position import Position
 from terminal.presenting import Presented
@@ -231,11 +232,7 @@ class Collections:
                 field="offer",
                 word="proxy_not_allowed",
             )
-        with self._parts.writer.turn:
-            found = self._parts.writer.goods.hold(hold) if hold else None
-            now_ms = self._parts.facts.time.now().now_ms
-            if hold and (found is None or found.offer != name or not found.left(now_ms)):
-                raise RequestInvalid("is over or is for another offer", field="hold")
+        check_hold(self._parts, hold, name)
 
     def _agent(self, held: Position, presented: Presented) -> str:
         installed, now = self._parts.facts.installed, self._parts.facts.time.now()

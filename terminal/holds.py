@@ -25,6 +25,19 @@ CODE_CHARACTERS: Final = 4
 _FACT: Final = "hold."
 
 
+def check_hold(parts: Parts, hold: str, offer: str) -> None:
+    """A hold that units are to come from; none if it is empty.
+
+    Raises:
+        RequestInvalid: it is unknown, over, used up, or of another offer.
+    """
+    with parts.writer.turn:
+        found = parts.writer.goods.hold(hold) if hold else None
+        now_ms = parts.facts.time.now().now_ms
+        if hold and (found is None or found.offer != offer or not found.left(now_ms)):
+            raise RequestInvalid("is over or is for another offer", field="hold")
+
+
 class HoldDesk:
     """Places and releases holds. One per terminal; safe to call from several threads."""
 

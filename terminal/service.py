@@ -29,6 +29,7 @@ from terminal.answers import (
 from terminal.choosing import ChoiceList
 from terminal.corrections import VoidOrder
 from terminal.errors import NoCard, PositionUnknown, RequestInvalid
+from terminal.holds import check_hold
 from terminal.parts import Parts
 from terminal.position import Position
 from terminal.practice import Practice, in_its_room
@@ -245,6 +246,7 @@ class TerminalService:
         reason: str = "",
         simulate: bool = False,
         reservation: str = "",
+        hold: str = "",
         wait_ms: int = 0,
     ) -> TapAnswer:
         """See ``TerminalSurface.tap``."""
@@ -267,6 +269,7 @@ class TerminalService:
             reason=check_reason(reason),
             simulate=simulate,
             reservation=reservation,
+            hold=self._hold(hold, wanted, nonce),
         )
         return self._desk.run(held, order, self._desk.card_for(held, order, wait_ms))
 
@@ -296,6 +299,12 @@ class TerminalService:
         self.parts.courier.nudge()
         self.touch_all()
         return answer
+
+    def _hold(self, hold: str, offer: str, nonce: str) -> str:
+        """The hold that a tap names; one answered before is answered though its hold is over."""
+        if hold and self.parts.flow.recorded(nonce) is None:
+            check_hold(self.parts, check_name(hold, "hold"), offer)
+        return hold
 
     def outcome_of(self, nonce: str) -> TapAnswer | None:
         """See ``TerminalSurface.outcome_of``."""

@@ -71,16 +71,18 @@ class TerminalSurface(Protocol):
         reason: str = "",
         simulate: bool = False,
         reservation: str = "",
+        hold: str = "",
         wait_ms: int = 0,
     ) -> TapAnswer:
         """One redemption with the card at hand, or with the next card within ``wait_ms``; *writes*.
 
         An already answered nonce is answered again without waiting for a card. ``reservation`` is
-        a token that the member brought; those of the feed are known without it.
+        a token that the member brought; those of the feed are known without it. ``hold`` names the
+        telephone hold that the units come from.
 
         Raises:
             NoCard: no card came in time; nothing was recorded.
-            RequestInvalid: nonce missing or malformed, quantity out of range.
+            RequestInvalid: nonce missing or malformed, quantity out of range, hold over.
             PositionUnknown: no such position.
         """
 

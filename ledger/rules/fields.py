@@ -41,8 +41,8 @@ KEYS: Final = frozenset(
     "interval_minutes re_entry re_entry_minutes stock member_price_fen list_price_fen "
     "discount_per_mille discount_percent companions evidence tolerance tolerance_minutes offline "
     "cap home_venue proxy_collect proxy_cards "
-    "identified identity_check phone booking basis opening_text venues_text eligibility_text "
-    "bring_text note_text".split()
+    "identified identity_check phone booking booking_days basis opening_text venues_text "
+    "eligibility_text bring_text note_text".split()
 )
 
 
@@ -104,6 +104,7 @@ def offer(source: Source, holiday_dates: frozenset[date] = frozenset()) -> Offer
         identified=values.flag(source, "identified"),
         identity_check=values.flag(source, "identity_check"),
         booking=values.word(Booking, source, "booking", Booking.NONE),
+        booking_days=values.integer(source, "booking_days", default=0),
         texts=_shown_texts(source),
         keywords=tuple(values.strings(source.get("keywords"), "keywords")),
         **_plain_texts(source),

@@ -238,6 +238,7 @@ class Offer:
     identity_check: bool = False
     phone: str = ""
     booking: Booking = Booking.NONE
+    booking_days: int = 0
     texts: Mapping[str, str] = field(default_factory=dict)
 
 

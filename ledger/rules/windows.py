@@ -33,6 +33,11 @@ def local_day(ms: int, zone: str) -> date:
     return local(ms, zone).date()
 
 
+def booked_in_time(offer: Offer, now_ms: int, from_ms: int, zone: str) -> bool:
+    """Whether so many local days lie between now and a session as its booking asks for (须提前)."""
+    return (local_day(from_ms, zone) - local_day(now_ms, zone)).days >= offer.booking_days
+
+
 def instant_of(day: date, minute: int, zone: str) -> int:
     """The instant of a local minute of a day; 1440 is the start of the next day."""
     if minute >= DAY_MINUTES:

@@ -61,6 +61,7 @@ _TAP_FIELDS: Final[Mapping[str, type]] = {
     "reason": str,
     "simulate": bool,
     "reservation": str,
+    "hold": str,
     "wait_ms": int,
 }
 _VOID_FIELDS: Final[Mapping[str, type]] = {

@@ -42,6 +42,9 @@ _REFUSALS: Final[Mapping[str, str]] = {
     "booking_refused": _(
         "Not booked: no card in force ends so, or the session is full or not given. Please check."
     ),
+    "booking_too_late": _(
+        "Not booked: this must be booked days before. On the day a supervisor may let them in."
+    ),
     "server_needed": _(
         "The server does not answer. Note the call and book later; asking twice books once."
     ),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from ledger.rules import windows
 from server import bookings
 from server.bookings import Wanted
 from server.card_list import Membership
@@ -79,6 +81,25 @@ def test_a_bad_line_keeps_no_other_from_being_booked(tmp_path: Path) -> None:
         ):
             with pytest.raises(ImportRefused, match=said):
                 bookings.read_csv(data)
+
+    with_tour(play, tmp_path)
+
+
+def test_a_booking_comes_as_many_days_before_as_its_offer_asks(tmp_path: Path) -> None:
+    async def play(core: ServerCore, time: Time, first: Terminal) -> None:
+        await digits(core, m1="8821", m2="8822")
+        ahead = {**TOUR, "version": 2, "booking_days": 2}
+        await core.publish_offers(json.dumps([ahead]).encode())
+        today = windows.local_day(time.now_ms, "Asia/Shanghai")
+        for days, taken in ((1, False), (2, True)):
+            session = f"{today + timedelta(days=days)}T09:00"
+            (outcome,) = await bookings.book_all(
+                core, f"offer,venue,session,last4\ntour,M01,{session},8821".encode()
+            )
+            assert (outcome.issued is not None) is taken
+            assert taken or f"from {today + timedelta(days=2)} on; nothing" in outcome.fault
+        promised = await core.reserve(card(2), "tour", "M01")
+        assert promised.member == member(2), "the back office itself may promise one"
 
     with_tour(play, tmp_path)
 

@@ -58,6 +58,26 @@ def test_what_cannot_be_booked_says_why(station: Station, federation: Federation
     assert gone.value.word == "server_needed"
 
 
+def test_a_session_that_must_be_booked_days_before(
+    station: Station, federation: Federation
+) -> None:
+    digits(federation, 1, "8821")
+    ahead = {**TOUR, "version": 2, "booking": "required", "booking_days": 1}
+    federation.run(federation.core.publish_offers(json.dumps([*OFFERS, ahead]).encode()))
+    station.service.sync_now()
+    work = station.service.work
+    with pytest.raises(RequestInvalid, match=r"at least 1 day.* from 2014-05-31 on") as error:
+        work.book("counter", "tour", "2014-05-30T16:00", "8821")
+    assert error.value.word == "booking_too_late"
+    with pytest.raises(RequestInvalid) as unknown:
+        work.book("counter", "tour", "2014-05-31T10:00", "9999")
+    assert unknown.value.word == "booking_refused"
+    booked = work.book("counter", "tour", "2014-05-31T10:00", "8821")
+    station.clock.pass_ms(DAY_MS // 2 + DAY_MS // 4)
+    again = work.book("counter", "tour", "2014-05-31T10:00", "8821")
+    assert again.booking == booked.booking, "what stands is answered, however late it is asked"
+
+
 def test_a_session_that_moved_and_one_that_is_over(
     station: Station, federation: Federation
 ) -> None:

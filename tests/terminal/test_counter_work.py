@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from readers.virtual.authority import TestCa
+from terminal.answers import TapAnswer
 from terminal.errors import GoodsRefused, NoCard, RequestInvalid, ShiftState
 from tests.terminal.rig import Rig
 from tests.terminal.test_collection import begin, lease, put, with_proxies
@@ -117,6 +118,27 @@ def test_a_hold_is_kept_for_its_caller_and_ends_by_itself(rig: Rig) -> None:
     assert rig.service.work.holds("counter") == []
     assert rig.service.parts.journal.fact(f"hold.{held.hold}") == ""
     assert rig.counter(rig.member(3), "pack", "tap-9").code == "A01"
+
+
+def test_one_tap_takes_from_the_hold_that_it_names(rig: Rig) -> None:
+    lease(rig, 4)
+    held = rig.service.work.place_hold("counter", "pack", 3)
+    rig.counter(rig.member(1), "pack", "tap-1")
+
+    def taps(member: int, nonce: str, hold: str) -> TapAnswer:
+        return rig.counter(rig.member(member), "pack", nonce, hold=hold)
+
+    assert rig.counter(rig.member(2), "pack", "tap-2").code == "L07"
+    assert taps(2, "tap-3", held.hold).code == "A01"
+    assert rig.entries()[-1]["hold"] == held.hold
+    assert [one.left for one in rig.service.work.holds("counter")] == [2]
+    with pytest.raises(RequestInvalid, match="hold"):
+        taps(3, "tap-4", "unheard-of")
+    rig.service.work.release_hold("counter", held.hold)
+    with pytest.raises(RequestInvalid, match="is over") as error:
+        taps(3, "tap-4", held.hold)
+    assert error.value.field == "hold"
+    assert taps(2, "tap-3", held.hold).replay, "what was answered is answered again"
 
 
 def test_a_released_hold_is_free_at_once(rig: Rig) -> None:

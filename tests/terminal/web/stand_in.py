@@ -288,6 +288,7 @@ class StandIn:
         reason: str = "",
         simulate: bool = False,
         reservation: str = "",
+        hold: str = "",
         wait_ms: int = 0,
     ) -> TapAnswer:
         self.hold.wait()
