@@ -39,6 +39,7 @@ from server.home import write_private
 from server.ingest import RETRY_AFTER_S
 from server.operations import Metrics
 from server.pages.mounting import mount_pages
+from server.pages.office import Office
 from server.published_files import PublishedFiles
 from server.signals.watch import watch_forever
 from sync.errors import SyncError
@@ -85,8 +86,7 @@ def create_app(core: ServerCore, *, token: str = "", judging: bool = True) -> Fa
     app.include_router(fleet_router)
     app.include_router(members_router)
     app.mount(TUF_PATH.rstrip("/"), PublishedFiles(core.publications.shelf), name="tuf")
-    mount_pages(app, core)
-    _answer_problems(app)
+    _answer_problems(app, mount_pages(app, core))
     app.state.metrics = metrics = Metrics()
     app.add_middleware(ServerTime, now_ms=core.now_ms, metrics=metrics)
     return app
@@ -139,14 +139,19 @@ class ServerTime:
             _log.info(json.dumps(line))
 
 
-def _answer_problems(app: FastAPI) -> None:
-    """Every refusal is a problem document (RFC 9457) that says what to do, and shows no trace."""
+def _answer_problems(app: FastAPI, office: Office) -> None:
+    """Every refusal says what to do and shows no trace.
 
-    async def declared(_request: Request, error: Exception) -> Response:
-        return problem_of(error)
+    A program gets a problem document (RFC 9457), a browser a page in its language.
+    """
 
-    async def unexpected(_request: Request, error: Exception) -> Response:
+    async def declared(request: Request, error: Exception) -> Response:
+        return await office.problem(request, error) if _is_browser(request) else problem_of(error)
+
+    async def unexpected(request: Request, error: Exception) -> Response:
         _log.error("a request failed", exc_info=error)
+        if _is_browser(request):
+            return await office.problem(request, error)
         detail = "the server met a fault; what was receipted is kept, send the request again"
         return _problem(Problem(500, "fault", detail))
 
@@ -158,6 +163,12 @@ def _answer_problems(app: FastAPI) -> None:
     for kind in (ServerError, SyncError, LedgerError, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, declared)
     app.add_exception_handler(Exception, unexpected)
+
+
+def _is_browser(request: Request) -> bool:
+    """Whether a person asked, not a program: a page is wanted, and not from the API."""
+    wanted = request.headers.get("accept", "")
+    return "text/html" in wanted and not request.url.path.startswith("/v1/")
 
 
 def problem_of(error: Exception) -> Response:

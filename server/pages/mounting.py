@@ -25,8 +25,8 @@ from server.pages import (
 from server.pages.office import Office
 
 
-def mount_pages(app: FastAPI, core: ServerCore) -> None:
-    """Adds all pages to the application."""
+def mount_pages(app: FastAPI, core: ServerCore) -> Office:
+    """Adds all pages to the application; returns their frame, which also draws problems."""
     app.mount("/static/screens", shared_static(), name="screens")
     app.mount("/static/server", StaticFiles(packages=[("server.pages", "static")]), name="server")
     office = Office(app, core)
@@ -46,3 +46,4 @@ def mount_pages(app: FastAPI, core: ServerCore) -> None:
         people,
     ):
         place.mount(office)
+    return office

@@ -8,7 +8,9 @@ anything was changed, and what to do next.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any, Final
 
 from fastapi import FastAPI, Request
@@ -200,6 +202,16 @@ class Office:
             path, answer, methods=[method], include_in_schema=False, response_model=None
         )
 
+    async def problem(self, request: Request, fault: Exception) -> Response:
+        """The page for an address that is none of ours, or for a fault of the server.
+
+        Who asks is told by the session where it can still be read.
+        """
+        visit = Visit(self, request, language_of(request), None, now_ms=self.core.now_ms())
+        with suppress(ServerError):
+            visit = await self._visit(request)
+        return refusal(visit, fault)
+
     async def _visit(self, request: Request) -> Visit:
         visit = Visit(self, request, language_of(request), None, now_ms=self.core.now_ms())
         session = await self.core.door.session(visit.token) if visit.token else None
@@ -243,7 +255,8 @@ async def _checked(visit: Visit) -> Visit:
 def refusal(visit: Visit, fault: Exception) -> Response:
     """A page that says what was refused."""
     status, what, remedy = words.PROBLEMS[_kind(fault)]
-    told = "" if isinstance(fault, HTTPException) else str(fault)
+    bare = isinstance(fault, HTTPException) or status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    told = "" if bare else str(fault)
     detail, tongue = said(told, visit.language)
     page = visit.draw(
         "refused.html",
@@ -266,9 +279,13 @@ def _kind(fault: Exception) -> str:
             return "missing"
         case NotAllowed():
             return "no_right"
-        case Overloaded():
+        case Overloaded() | HTTPException(status_code=429):
             return "too_often"
-    return "unsound"
+        case HTTPException(status_code=405):
+            return "missing"
+        case ServerError() | LedgerError() | HTTPException() | ValueError():
+            return "unsound"
+    return "fault"
 
 
 def _within(wait_s: int) -> None:

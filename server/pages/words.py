@@ -343,6 +343,11 @@ PROBLEMS: Final[dict[str, tuple[int, str, str]]] = {
         N_("That was too often in a short time"),
         N_("Nothing was changed. Wait a minute and try again."),
     ),
+    "fault": (
+        500,
+        N_("The server met a fault"),
+        N_("What was confirmed is kept. Open the page again; if it comes back, tell the operator."),
+    ),
     "unsound": (
         400,
         N_("This could not be taken"),

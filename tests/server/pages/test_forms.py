@@ -34,11 +34,11 @@ async def done(desk: Desk, path: str, word: str, **fields: str) -> None:
     assert answer.headers["location"].endswith(f"said={word}")
 
 
-async def refused(desk: Desk, path: str, said: str, status: int = 400, **fields: str) -> None:
+async def refused(desk: Desk, path: str, said: str, **fields: str) -> None:
     """Sends a form of a page that must be refused, in words and on a page."""
     await desk.get(path)
     answer = await desk.post(path, **fields)
-    assert answer.status_code == status, fields
+    assert answer.status_code in (400, 403), fields
     assert said in answer.text
 
 
@@ -91,7 +91,7 @@ def test_a_second_click_does_nothing_twice(home: Path) -> None:
             answer = await desk.client.post(f"{SITE}/stock/S-1", data=form, headers=HERE)
             return answer.status_code
 
-        assert await asyncio.gather(click(), click()) == [303, 303]
+        assert set(await asyncio.gather(click(), click())) == {303}
         assert await click() == 303
         assert len(await desk.core.stock_desk.transfers(CONSOLE_ACTOR)) == 1
         form["units"] = "6"  # another wish, from the same page
@@ -172,7 +172,7 @@ def test_a_month_is_stated_disputed_decided_adjusted_and_settled(home: Path) -> 
         await refused(desk, here, "", act="settle")
         dispute = (await desk.core.disputes.all(CONSOLE_ACTOR))[0]
         decide = {"act": "decide", "dispute": str(dispute.id), "upheld": "1"}
-        await refused(desk, here, "不能处理自己提出的异议", 403, **decide)
+        await refused(desk, here, "不能处理自己提出的异议", **decide)
         await desk.sit_down("chen")
         await done(desk, here, "decided", **decide)
         await refused(desk, here, "金额", act="adjust", yuan="much", reason="count")
@@ -186,7 +186,7 @@ def test_a_month_is_stated_disputed_decided_adjusted_and_settled(home: Path) -> 
 
 
 #: A form of each kind, and a role that may open no such page.
-FORMS = (
+FORMS: tuple[tuple[str, dict[str, str], str], ...] = (
     ("/offers/new", {"id": "X"}, "auditor"),
     ("/offers/offer/S-1", {"act": "suspend"}, "auditor"),
     ("/stock/S-1", {"act": "recall"}, "auditor"),
@@ -242,5 +242,34 @@ def test_a_session_that_has_ended_leads_to_the_door(home: Path) -> None:
         assert away.headers["location"].startswith("/sign-in?next=")
         door = await desk.get(away.headers["location"])
         assert door.status_code == 200
+
+    at_a_desk(run, home)
+
+
+def test_a_browser_gets_a_page_and_a_program_a_document(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def run(desk: Desk) -> None:
+        page = await desk.get("/no/such/page?lang=zh", Accept="text/html")
+        assert page.status_code == 404
+        assert "没有找到此页面" in page.text
+        assert 'href="/"' in page.text
+        program = await desk.get("/no/such/page", Accept="application/json")
+        assert program.headers["content-type"].startswith("application/problem+json")
+        api = await desk.get("/v1/nothing", Accept="text/html")
+        assert api.headers["content-type"].startswith("application/problem+json")
+        await desk.sit_down("wang")
+        known = await desk.get("/no/such/page?lang=en", Accept="text/html")
+        assert "There is nothing here" in known.text
+        assert "<nav" in known.text
+
+        async def broken(*_: object) -> None:
+            raise RuntimeError("a secret of the inside")
+
+        monkeypatch.setattr(desk.core.people, "all", broken)
+        fault = await desk.get("/people?lang=zh", Accept="text/html")
+        assert fault.status_code == 500
+        assert "服务器出现故障" in fault.text
+        assert "secret" not in fault.text
 
     at_a_desk(run, home)
