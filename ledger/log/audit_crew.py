@@ -94,9 +94,9 @@ class Crew:
         finally:
             os.close(theirs)
         self._started.append(process)
-        if process.stdin is not None:
-            with suppress(BrokenPipeError), process.stdin:
-                process.stdin.write(" ".join(map(str, job.sizes)).encode())
+        assert process.stdin is not None
+        with suppress(BrokenPipeError), process.stdin:
+            process.stdin.write(" ".join(map(str, job.sizes)).encode())
 
 
 @contextmanager

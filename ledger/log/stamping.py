@@ -8,11 +8,9 @@ still do wrong.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from hashlib import sha256
-from operator import itemgetter
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Annotated, Any, Final, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -32,12 +30,14 @@ TEXT_CHARS_MAX: Final = 256
 #: seq, entry, first bytes of its leaf hash, seq of the entry it voids.
 Row: TypeAlias = tuple[int, str, bytes, int | None]
 
-_ENCODER: Final = msgspec.json.Encoder(order="sorted")
+_ENCODER: Final = msgspec.json.Encoder()
+_Integer = Annotated[int, msgspec.Meta(ge=-INTEGER_MAX, le=INTEGER_MAX)]
+_Text = Annotated[str, msgspec.Meta(max_length=TEXT_CHARS_MAX)]
 #: Texts whose form is checked again in every entry: `ledger.entry.check` says what they are.
 _FORMED: Final = {
-    "member": re.compile(r"[0-9a-f]{16}\Z"),
-    "card": re.compile(r"[a-z2-7]{26}\Z"),
-    "agent": re.compile(r"[a-z2-7]{26}\Z"),
+    "member": r"^[0-9a-f]{16}\Z",
+    "card": r"^[a-z2-7]{26}\Z",
+    "agent": r"^[a-z2-7]{26}\Z",
 }
 
 
@@ -60,19 +60,15 @@ class Stamped(NamedTuple):
 
 
 class _Shape(NamedTuple):
-    """What a known shape leaves to check.
+    """A known shape as a record type, by which an entry is checked and encoded in compiled code.
 
     Attributes:
         kind: the kind of its entries.
-        integers: takes the integers out of an entry.
-        texts: takes the texts out of an entry.
-        formed: names of texts that have a form of their own, and that form.
+        record: the type, its fields in canonical order, its texts and integers within their bounds.
     """
 
     kind: Kind
-    integers: Callable[[Entry], tuple[int, ...]]
-    texts: Callable[[Entry], tuple[str, ...]]
-    formed: tuple[tuple[str, Callable[[str], object]], ...]
+    record: type[msgspec.Struct]
 
 
 _shapes: Final[dict[tuple[object, ...], _Shape]] = {}
@@ -126,8 +122,8 @@ def encode(entry: dict[str, Value]) -> tuple[Kind, bytes]:
         EntryInvalid: a field is missing or wrong; the message names it.
         NotCanonical: a value has no canonical form.
     """
-    fixed = entry.get("kind"), entry.get("boot"), entry.get("v")
-    key = (*fixed, *entry, *map(type, entry.values()))
+    # Values that every entry of a shape shares; of which types the others are, its record knows.
+    key = (entry.get("kind"), entry.get("boot"), entry.get("v"), *entry)
     try:
         shape = _shapes.get(key)
     except TypeError:  # a kind that cannot be looked up
@@ -145,28 +141,38 @@ def encode(entry: dict[str, Value]) -> tuple[Kind, bytes]:
 
 def _encode_known(entry: Entry, shape: _Shape) -> bytes | None:
     """The bytes of an entry that is plainly right; None for one to look at more closely."""
-    integers = shape.integers(entry)
-    if max(integers) > INTEGER_MAX or min(integers) < -INTEGER_MAX:
-        return None
-    for name, form in shape.formed:
-        if not form(entry[name]):  # type: ignore[arg-type]
-            return None
     try:
-        data = _ENCODER.encode(entry)
-    except UnicodeEncodeError:
+        data = _ENCODER.encode(msgspec.convert(entry, shape.record))
+    except (msgspec.ValidationError, UnicodeEncodeError):
         return None
     # JSON escapes every control byte; without an escape there is none, nor a quotation mark.
     if not data.isascii() or b"\\" in data or b"\x7f" in data or len(data) > ENTRY_BYTES_MAX:
         return None
-    return data if len("".join(shape.texts(entry))) <= TEXT_CHARS_MAX else None
+    return data
 
 
 def _learn(key: tuple[object, ...], kind: Kind, entry: Entry) -> None:
     """Remembers the shape of an entry that was checked in full, if its values are simple."""
-    if {*map(type, entry.values())} <= {str, int, bool}:
-        integers = [name for name, value in entry.items() if type(value) is int]
-        texts = [name for name, value in entry.items() if type(value) is str]
-        formed = [(name, form.match) for name, form in _FORMED.items() if name in entry]
-        if {name for name, _ in formed} <= set(texts):
-            # At least v, seq and the two clocks, and kind and boot: more than one of each.
-            _shapes[key] = _Shape(kind, itemgetter(*integers), itemgetter(*texts), tuple(formed))
+    types = {name: type(value) for name, value in entry.items()}
+    odd = [name for name in _FORMED if types.get(name, str) is not str]
+    if {*types.values()} <= {str, int, bool} and not odd and types["kind"] is str:
+        # Prefixed, so that every key is an attribute, also one that Python could not spell.
+        fields = [(f"k_{name}", _type_of(name, entry[name])) for name in sorted(entry)]
+        record = msgspec.defstruct(
+            "Record",
+            fields,
+            rename=lambda name: name.removeprefix("k_"),
+            forbid_unknown_fields=True,
+            gc=False,
+        )
+        _shapes[key] = _Shape(kind, record)
+
+
+def _type_of(name: str, value: Value) -> object:
+    """The type that a value of a known shape has, no looser than `ledger.entry.check`."""
+    if type(value) is bool:
+        return bool
+    if type(value) is int:
+        return _Integer
+    form = _FORMED.get(name)
+    return _Text if form is None else Annotated[str, msgspec.Meta(pattern=form)]

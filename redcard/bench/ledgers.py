@@ -26,6 +26,7 @@ class Machine:
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
         private = Ed25519PrivateKey.generate()
+        self.sign = private.sign
         self._signer = KeySigner(ORIGIN, private.sign, private.public_key().public_bytes_raw())
         self._boot = BootFacts("0" * 16, _START_MS, 0, "bench")
 

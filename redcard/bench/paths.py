@@ -7,13 +7,14 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final, Literal
 
 from ledger import verify
 from ledger.log import audit, audit_report
 from redcard.bench.ledgers import Machine, Taps
-from redcard.bench.raw import ROUNDS, RawAppend, Samples, Step, best, hash_leaves
+from redcard.bench.raw import ROUNDS, BareAppend, RawAppend, Samples, Step, best, hash_leaves
 
 GROUP_ENTRIES: Final = 100
 #: Commits that leave the write-ahead log allocated, as it is after a morning's work.
@@ -82,25 +83,33 @@ def bench_append(
         progress: called with rounds done and rounds in all.
 
     Returns:
-        p50, p99, group commit of 100 against single commits, and bytes on disk.
+        p50, p99, the p50 of a bare signed log in SQLite (`raw.BareAppend`), group commit of 100
+        against single commits, and bytes on disk.
     """
     place = Path(tempfile.mkdtemp(prefix="bench-", dir=directory))
-    store = Machine().create(place / "ledger.db")
+    machine = Machine()
+    store = machine.create(place / "ledger.db")
     try:
         taps = Taps(store)
         Samples.of(taps.step(1), count=WARMING_COMMITS)
         record = next(store.entries(store.size - 1, store.size))
         raw = RawAppend(place, record + b"\n", (ROUNDS + 1) * commits)
+        bare = BareAppend(place, record.decode(), machine.sign)
+        Samples.of(Step(bare.append), count=WARMING_COMMITS)
         many = max(commits // 20, 10)
-        singles, groups, raws = [], [], []
+        singles, groups, raws, bares = [], [], [], []
         for number in range(ROUNDS):
-            limit, single = Samples.of(Step(raw.append), taps.step(1), count=commits)
+            limit, single, floor = Samples.of(
+                Step(raw.append), taps.step(1), Step(bare.append), count=commits
+            )
             raws.append(limit)
             singles.append(single)
+            bares.append(floor)
             groups.extend(Samples.of(taps.step(GROUP_ENTRIES), count=many))
             if progress is not None:
                 progress(number + 1, ROUNDS)
         raw.close()
+        bare.close()
         size = store.size
         entry_bytes = sum(len(data) + 1 for data in store.entries(0, size))
     finally:
@@ -114,6 +123,8 @@ def bench_append(
     return [
         figure("append_p50", "us", quantiles(singles, 0.5), quantiles(raws, 0.5), 1.5),
         figure("append_p99", "us", quantiles(singles, 0.99), quantiles(raws, 0.99), 2.0),
+        # No goal, but the floor: a row, a head and a signature in SQLite, with nothing of ours.
+        figure("append_bare_p50", "us", quantiles(bares, 0.5), quantiles(raws, 0.5), 1.5),
         figure(
             "group_commit_100",
             "entries/s",
@@ -128,36 +139,50 @@ def bench_append(
 
 def bench_verify(
     directory: Path,
-    entries: int = 100_000,
+    entries: int = 1_000_000,
+    few: int = 100_000,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Figure]:
-    """Both auditors over a ledger from disk, beside the bare hashing of its entries.
+    """Both auditors over ledgers from disk, beside the bare hashing of their entries.
 
     Args:
         directory: a folder on the disk to use; what is made there is removed again.
-        entries: size of the ledger.
-        progress: called with steps done and steps in all.
+        entries: size of the ledger for the product's audit.
+        few: of the one for the auditor's file, which takes some times as long; and how many
+            entries are hashed beside both, held in memory.
+        progress: called with entries made, or rounds done, and in all.
     """
     place = Path(tempfile.mkdtemp(prefix="bench-", dir=directory))
+    told: Callable[[int], object] = bool
+    if progress is not None:
+        told = partial(_told, progress, entries)
     try:
-        with Machine().create(place / "ledger.db") as store:
-            Taps(store).fill(entries)
-            stored = list(store.entries(0, store.size))
+        for name, size in (("large.db", entries), ("small.db", few)):
+            with Machine().create(place / name) as store:
+                Taps(store).fill(size, told if size == entries else bool)
+                stored = list(store.entries(0, few))
         raws: list[float] = []
         ours: dict[str, list[float]] = {name: [] for name, _, _ in _VERIFIERS}
         for number in range(ROUNDS):
             raws.append(hash_leaves(stored) / len(stored) * 1e6)
             for name, check, _ in _VERIFIERS:
+                size, path = entries, place / "large.db"
+                if check is verify.verify_database:
+                    size, path = few, place / "small.db"
                 before = time.perf_counter()
-                report = check(place / "ledger.db")
-                ours[name].append((time.perf_counter() - before) / len(stored) * 1e6)
-                if not report.ok or report.size != len(stored):
+                report = check(path)
+                ours[name].append((time.perf_counter() - before) / size * 1e6)
+                if not report.ok or report.size != size:
                     raise AssertionError(f"the bench's ledger has faults: {report.faults[:3]}")
             if progress is not None:
                 progress(number + 1, ROUNDS)
     finally:
         shutil.rmtree(place)
     return [figure(name, "us/entry", ours[name], raws, reach) for name, _, reach in _VERIFIERS]
+
+
+def _told(progress: Callable[[int, int], None], total: int, done: int) -> None:
+    progress(done, total)
 
 
 def _verify_tree(path: Path) -> audit_report.Report:

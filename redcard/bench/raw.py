@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -10,8 +11,18 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final, Self
 
+from ledger.log.store import WAL_PAGES_MAX
+
 #: A disk is measured in as many rounds; the best of them counts, for both sides.
 ROUNDS: Final = 5
+
+
+_APPENDING: Final = """
+CREATE TRIGGER appending INSTEAD OF INSERT ON append BEGIN
+    INSERT INTO entry VALUES (NEW.seq, NEW.entry);
+    UPDATE head SET note = NEW.note WHERE id = 0;
+END
+"""
 
 
 def _nothing() -> None:
@@ -85,6 +96,44 @@ class RawAppend:
     def close(self) -> None:
         """Removes the file."""
         os.close(self._file)
+        self._path.unlink()
+
+
+class BareAppend:
+    """What any signed log in SQLite costs: a row, a signature and the head's row, a commit each.
+
+    Nothing is checked, hashed or encoded: beside `RawAppend` this shows how far below a log in
+    SQLite can come, whatever writes it.
+    """
+
+    def __init__(self, directory: Path, record: str, sign: Callable[[bytes], bytes]) -> None:
+        """Makes a database as durable as a ledger's: WAL, ``synchronous=FULL``."""
+        self._path = directory / "bare-append.db"
+        self._record, self._sign, self._number = record, sign, 0
+        self._connection = sqlite3.connect(self._path, isolation_level=None)
+        for statement in (
+            "PRAGMA journal_mode = WAL",
+            "PRAGMA synchronous = FULL",
+            f"PRAGMA wal_autocheckpoint = {WAL_PAGES_MAX}",
+            "CREATE TABLE entry (seq INTEGER PRIMARY KEY, entry TEXT NOT NULL)",
+            "CREATE TABLE head (id INTEGER PRIMARY KEY, note BLOB NOT NULL)",
+            "INSERT INTO head VALUES (0, '')",
+            # One statement, as the ledger's own: fewer steps than a transaction of two.
+            "CREATE VIEW append AS SELECT seq, entry, x'' AS note FROM entry",
+            _APPENDING,
+        ):
+            self._connection.execute(statement)
+
+    def append(self) -> None:
+        """Writes one record and a head signed for it, and waits until both are on disk."""
+        self._number += 1
+        note = b"bench\n%d\n" % self._number
+        row = self._number, self._record, note + self._sign(note)
+        self._connection.execute("INSERT INTO append VALUES (?, ?, ?)", row)
+
+    def close(self) -> None:
+        """Removes the database."""
+        self._connection.close()
         self._path.unlink()
 
 

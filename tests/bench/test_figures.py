@@ -40,6 +40,7 @@ def test_append_measures_both_sides_and_leaves_nothing(
     assert [one.name for one in made] == [
         "append_p50",
         "append_p99",
+        "append_bare_p50",
         "group_commit_100",
         "file_bytes",
     ]
@@ -48,12 +49,13 @@ def test_append_measures_both_sides_and_leaves_nothing(
         assert set(document) == NAMES
         assert one.value > 0
         assert one.raw > 0
+    assert made[0].samples["raw"] == made[2].samples["raw"], "one run for all three"
     assert len(made[0].samples["raw"]) == len(made[0].samples["ours"]) == ROUNDS
     assert list(tmp_path.iterdir()) == []
 
 
 def test_verify_measures_both_auditors(tmp_path: Path) -> None:
-    made = bench_verify(tmp_path, entries=300)
+    made = bench_verify(tmp_path, entries=300, few=200)
     assert [(one.name, one.unit, one.reach) for one in made] == [
         ("verify_tree", "us/entry", 3.5),
         ("verify_tree_2", "us/entry", 1.6),

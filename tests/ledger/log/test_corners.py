@@ -74,7 +74,7 @@ def test_the_work_of_another_process_is_the_work_of_this_one(path: Path, tree: b
 
 
 def test_a_pipe_that_is_too_small_leaves_tickets_to_the_asker(path: Path) -> None:
-    chunks = 20_000
+    chunks = 70_000
     with audit_crew.crew(Job(str(path), chunks * leaves.CHUNK_ENTRIES, (), tree=True), 1) as crew:
         assert crew._untold < chunks
         assert [crew.take() for _ in range(chunks + 1)] == list(range(chunks + 1))
@@ -150,6 +150,29 @@ def test_what_sqlite_says_of_its_own_file_is_a_fault(path: Path) -> None:
 def test_an_entry_that_is_too_long_is_not_canonical() -> None:
     with pytest.raises(NotCanonical, match="too long"):
         decode_all([b"x" * 5_000])
+
+
+def test_what_was_not_found_whole_comes_back_as_such() -> None:
+    assert leaves.unpack(leaves.pack(7, None)) == (7, None)
+    assert leaves.unpack(leaves.pack(7, (b"", {}))) == (7, (b"", {}))
+
+
+def test_a_key_that_no_entry_has_is_an_empty_column() -> None:
+    data, shape = canonical.encode({"seq": 1, "ts_ms": 1, "mono_ms": 1}), audit_decode.Shape()
+    assert decode_all([data, data], shape).column("nonce") == [None, None]
+
+
+@pytest.mark.parametrize("tree", [False, True])
+def test_an_entry_that_is_no_text_is_not_whole(tmp_path: Path, tree: bool) -> None:
+    path = tmp_path / "ledger.db"
+    sql(
+        path,
+        "CREATE TABLE entry (seq INTEGER PRIMARY KEY, entry, leaf)",
+        "CREATE TABLE tile (tile INTEGER PRIMARY KEY, hash)",
+        "INSERT INTO entry VALUES (0, 7, zeroblob(8))",
+    )
+    with closing(connect_reader(path)) as connection:
+        assert not check_chunk(connection, Job(str(path), 1, (), tree=tree), 0).whole
 
 
 def test_a_few_entries_make_a_few_tiles(tmp_path: Path) -> None:
