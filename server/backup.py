@@ -29,10 +29,12 @@ from typing import IO, Any, Final
 from sqlalchemy import delete, make_url, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from keys.keystore import MemoryKeyStore
 from server.database import SQLITE_NAME
 from server.errors import BackupInvalid, DatabaseFault, HomeInvalid
 from server.home import read_configuration, write_private
 from server.own_ledger import SETTING
+from server.publish import Repository
 from server.schema import ledgers, settings
 
 MANIFEST: Final = "manifest.json"
@@ -116,9 +118,10 @@ def _contents(home: Path, folder: Path, database: str) -> Iterator[tuple[str, Pa
         if not (home / name).exists():
             raise HomeInvalid(f"{home / name} is not there; nothing was backed up")
         yield name, home / name
-    for path in sorted((home / "tuf").rglob("*")):
-        if path.is_file() and not path.name.startswith("."):
-            yield str(path.relative_to(home)), path
+    # Older versions stay behind: whoever has one of them fetches the delta that is in force.
+    repository = Repository(home / "tuf", MemoryKeyStore(), lambda: 0)
+    for path in repository.in_force() if repository.exists else ():
+        yield str(path.relative_to(home)), path
 
 
 class _Hashed(io.RawIOBase):
@@ -168,7 +171,9 @@ def _postgresql(program: str, database: str, *arguments: str) -> None:
 
 
 def _dump(database: str, target: Path) -> None:
-    _postgresql("pg_dump", database, "--format=custom", f"--file={target}")
+    # The files in force are packed beside it, and become rows again when the server starts.
+    without = [f"--exclude-table-data={table}*" for table in ("publications", "publication_pieces")]
+    _postgresql("pg_dump", database, "--format=custom", *without, f"--file={target}")
 
 
 def restore(home: Path, file: Path) -> dict[str, Any]:

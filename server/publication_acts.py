@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from server.errors import ImportRefused
 from server.publications import PROFILES_BYTES_MAX, PROFILES_TARGET
 from server.roles import CONSOLE_ACTOR
+from server.stick import write_stick
 
 if TYPE_CHECKING:
     from server.core import ServerCore
@@ -40,6 +41,16 @@ async def _publish_profiles(core: ServerCore, arguments: Arguments) -> Any:
     return {"targets_version": version}
 
 
+async def _stick(core: ServerCore, arguments: Arguments) -> Any:
+    files, size = await write_stick(core.publications, Path(arguments["folder"]))
+    return {"folder": arguments["folder"], "files": files, "bytes": size}
+
+
+async def _up_to_date(core: ServerCore, _arguments: Arguments) -> Any:
+    async with core.publications.shelf.changing():
+        return {"versions": core.repository.versions()}
+
+
 async def _messages(core: ServerCore, _arguments: Arguments) -> Any:
     return await core.announcements.all(_ME)
 
@@ -57,6 +68,8 @@ async def _take_back_messages(core: ServerCore, arguments: Arguments) -> Any:
 PUBLICATION_ACTS: Final[Mapping[str, OfficeAct]] = {
     "profiles": _profiles,
     "publish_profiles": _publish_profiles,
+    "stick": _stick,
+    "up_to_date": _up_to_date,
     "messages": _messages,
     "put_messages": _put_messages,
     "take_back_messages": _take_back_messages,

@@ -238,6 +238,22 @@ class Repository:
         named = self._read(role).signed.targets
         return {path: str(entry.hashes["sha256"]) for path, entry in named.items()}
 
+    def in_force(self) -> list[Path]:
+        """Files that whoever follows the newest timestamp needs, every root included; it is last.
+
+        Raises:
+            HomeInvalid: nothing was published yet.
+        """
+        versions = self.versions()
+        metadata = self.folder / "metadata"
+        found = sorted(metadata.glob("*.root.json"))
+        for role in ("targets", *DELEGATIONS):
+            found += [
+                self._target_path(path, digest) for path, digest in self.targets(role).items()
+            ]
+            found.append(self._path(role, versions[role]))
+        return [*found, self._path("snapshot", versions["snapshot"]), self._path("timestamp", 0)]
+
     def held(self, path: str) -> dict[str, Path]:
         """Files of the versions of a target that are still on the disk, by SHA-256, newest last."""
         name = path.rpartition("/")[2]

@@ -137,6 +137,23 @@ class SnapshotStore:
         self._roots = self._stored_roots(begin(root))
         self.current: Generation | None = self._load()
 
+    def reread(self) -> bool:
+        """Takes what another process has brought into force; whether there was anything."""
+        held = self.current.trusted.timestamp if self.current is not None else None
+        try:
+            raw = (self._folder / "current" / "metadata" / "timestamp.json").read_bytes()
+        except OSError:
+            return False
+        if held is not None and held.raw == raw:
+            return False
+        self._roots = self._stored_roots(self._roots[0])
+        found = self._load()
+        newer = found is not None and found.trusted.timestamp
+        if found is None or not newer or (held is not None and newer.version <= held.version):
+            return False
+        self.current = found
+        return True
+
     def refresh(self, transport: Transport) -> Snapshot:
         """Brings the newest snapshot into force, whole or not at all; see ``Downlink``.
 

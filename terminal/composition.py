@@ -351,4 +351,5 @@ def _courier(
         changed=changed,
         every_ms=held.home.config.sync_every_ms,
         report=reporter.tell,
+        carried=held.installer.carried,
     )

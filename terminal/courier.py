@@ -68,9 +68,12 @@ class Courier:
         changed: Callable[[], None],
         every_ms: int,
         report: Callable[[Client], None] = lambda _client: None,
+        carried: Callable[[], int] = lambda: 0,
     ) -> None:
         self.client = client
         self._report = report
+        #: Puts in force what came by stick; the server-signed time of it, 0 if there is nothing.
+        self._carried = carried
         self._facts = facts
         self._journal = journal
         self._writer = writer
@@ -112,6 +115,9 @@ class Courier:
 
     def sync_now(self) -> SyncAnswer:
         """One push and one pull in the caller's thread; an unreachable server is a status."""
+        if signed_ms := self._carried():
+            self._raise_floor(signed_ms)
+            self._changed()
         if self.client is None:
             return self._answer("offline", 0, "no server is set in terminal.toml")
         with self._turn:
@@ -182,8 +188,7 @@ class Courier:
         random = SystemRandom()
         while not self._stopping.is_set():
             try:
-                if self.client is not None:
-                    self.sync_now()
+                self.sync_now()
                 with self._writer.turn:
                     # A ledger that failed is opened again also while nobody taps.
                     self._writer.ready  # noqa: B018 - asking is what tries recovery

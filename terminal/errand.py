@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
+from ledger.errors import NoteInvalid
 from ledger.log.reading import LogReader
-from sync.client import Client
-from sync.errors import Unreachable
+from sync.client import Client, PullResult
+from sync.errors import Malformed, Refused, TrustError, Unreachable
 from sync.transport import ANSWER_BYTES_MAX, Request, Response
+from sync.uplink import SyncStatus
 from terminal.clock import Clock
 from terminal.home import Home
 from terminal.machine import ledger_signer, open_keys
@@ -45,6 +48,32 @@ def open_client(home: Home, clock: Clock) -> Iterator[Client]:
             now_ms=lambda: max(clock.wall_ms(), server.state.number("signed_ms")),
             downlink=server.store,
         )
+
+
+def pull_from(home: Home, folder: Path) -> PullResult:
+    """Brings the shared snapshot from a folder, such as a stick that the server filled.
+
+    A running service takes it at its next exchange, whether or not that reaches a server.
+
+    Raises:
+        NotEnrolled: ``redcard init`` first.
+    """
+    from sync.transport import FolderTransport
+
+    with ExitStack() as undo:
+        server = open_server(home, home.enrolment(), FolderTransport(folder))
+        undo.callback(server.state.close)
+        assert server.transport is not None, "it was given"
+        if server.store is None:
+            return PullResult(SyncStatus.UNVERIFIED, detail="there is no root to trust; enrol anew")
+        try:
+            snapshot = server.store.refresh(server.transport)
+        except (Refused, Unreachable) as error:
+            return PullResult(SyncStatus.OFFLINE, detail=f"{folder} is not whole: {error}")
+        except (Malformed, NoteInvalid, TrustError) as error:
+            return PullResult(SyncStatus.UNVERIFIED, detail=str(error))
+        server.state.raise_number("signed_ms", snapshot.signed_ms)
+        return PullResult(SyncStatus.OK, snapshot=snapshot)
 
 
 class NoServer:

@@ -131,7 +131,8 @@ class Installer:
         self._facts = facts
         self._make_schemes = schemes
         self._open_roster = open_roster
-        self._generation = 0
+        #: Number and signed time of the generation in force.
+        self._installed = (0, 0)
         self._files: Mapping[str, TargetFile] = {}
         self.schemes: Sequence[CardScheme] = ()
         #: The CA bundle in force, verified; ``None`` for none.
@@ -145,9 +146,9 @@ class Installer:
             SnapshotRefused: a file in it makes no sense; what was in force stays.
         """
         generation = self._store.current if self._store is not None else None
-        if generation is None or generation.number == self._generation:
+        if generation is None or (generation.number, generation.signed_ms) == self._installed:
             return False
-        if self._generation and generation.files == self._files:
+        if self._installed[0] and generation.files == self._files:
             # The same targets under a newer signature: only their age is another.
             installed = self._facts.installed
             self._facts.install(replace(installed, signed_ms=generation.signed_ms))
@@ -155,8 +156,20 @@ class Installer:
             self._put(generation)
             self._keep(generation)
             self.problem = self.problem or self._take_profiles(generation)
-        self._generation, self._files = generation.number, generation.files
+        self._installed = (generation.number, generation.signed_ms)
+        self._files = generation.files
         return True
+
+    def carried(self) -> int:
+        """Puts in force what another process has brought, by stick; its signed time, 0 for none."""
+        if self._store is None or not self._store.reread():
+            return 0
+        try:
+            self.install()
+        except SnapshotRefused as refusal:
+            self.problem = str(refusal)
+            return 0
+        return self._facts.installed.signed_ms
 
     def begin(self) -> None:
         """Puts in force what there is at start: the newest, else the last that made sense."""

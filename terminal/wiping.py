@@ -38,6 +38,10 @@ class WipeableStore(SnapshotStore):
         self.forgotten = True
         self.current = None
 
+    def reread(self) -> bool:
+        """As ``SnapshotStore.reread``; finds nothing when forgotten."""
+        return not self.forgotten and super().reread()
+
     def refresh(self, transport: Transport) -> Snapshot:
         """As ``SnapshotStore.refresh``; asks for nothing when forgotten."""
         if self.forgotten:

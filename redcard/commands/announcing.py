@@ -25,6 +25,45 @@ _custodians = click.option(
 )
 
 
+@click.command()
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@shared_options
+@pass_session
+def snapshot(session: Session, folder: Path) -> int:
+    """Write what terminals fetch into FOLDER, for a stick: redcard sync pull --from FOLDER.
+
+    Offers, messages, roster with its deltas, used-set, keys and profiles, all signed: the stick
+    needs no trust. What was on it from an earlier time is replaced.
+    """
+    answer = ask_server(session, "stick", folder=str(folder.resolve()))
+    text = session.say(
+        f"已写入 {folder}（{answer['files']} 个文件，{answer['bytes'] / 1e6:.1f} MB）；"
+        f"在终端上：redcard sync pull --from {folder}",
+        f"{answer['files']} files, {answer['bytes'] / 1e6:.1f} MB in {folder}; "
+        f"at the terminal: redcard sync pull --from {folder}",
+    )
+    emit(session, answer, text)
+    return EXIT_DONE
+
+
+@click.command("used")
+@shared_options
+@pass_session
+def publish_used(session: Session) -> int:
+    """Judge what has come in and publish the used-set now; a running server does so by itself.
+
+    It tells every terminal what members have used elsewhere; it is new only if something changed.
+    """
+    answer = ask_server(session, "publish_used")
+    text = (
+        session.say("已发布新的使用记录", "a new used-set is published")
+        if answer["changed"]
+        else session.say("使用记录没有变化", "nothing was used since the last one")
+    )
+    emit(session, answer, text)
+    return EXIT_DONE
+
+
 @click.group("profiles")
 def reader_profiles() -> None:
     """Send terminals profiles of reader models that the product does not know yet."""

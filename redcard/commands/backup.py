@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from redcard.cli import pass_session, shared_options
-from redcard.commands.at_server import clock_at
+from redcard.commands.at_server import ask_server, clock_at
 from redcard.console import Session, emit
 
 
@@ -21,8 +21,11 @@ def backup(session: Session, file: Path) -> int:
     The passphrase of the keys is not in it. The server may be running meanwhile.
     """
     from server.backup import back_up
+    from server.home import read_configuration
 
     home = session.home_or("server")
+    if read_configuration(home).database:
+        ask_server(session, "up_to_date")  # another process may have published last
     document = back_up(home, file, clock_at(home)())
     text = session.say(
         f"已备份到 {file}（{document['bytes']} 字节）。密钥口令不在其中，"

@@ -6,7 +6,13 @@ from typing import Final
 
 import click
 
-from redcard.commands.announcing import messages, notice, reader_profiles
+from redcard.commands.announcing import (
+    messages,
+    notice,
+    publish_used,
+    reader_profiles,
+    snapshot,
+)
 from redcard.commands.cases import case, office_void
 from redcard.commands.enrolling import approve, enrol_many, replace, waiting
 from redcard.commands.fleet import configure, fleet
@@ -44,4 +50,6 @@ OFFICE: Final[tuple[click.Command, ...]] = (
     reader_profiles,
     messages,
     notice,
+    snapshot,
+    publish_used,
 )

@@ -64,15 +64,28 @@ def push(session: Session) -> int:
 
 
 @sync.command()
+@click.option(
+    "--from",
+    "folder",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="From a stick that `redcard server snapshot` filled, instead of the server.",
+)
 @shared_options
 @pass_session
-def pull(session: Session) -> int:
+def pull(session: Session, folder: Path | None) -> int:
     """Bring signed offers, roster, card status, keys, judgements and what is for this terminal.
 
-    Applied whole or not at all; what was in force stays if anything is wrong.
+    Applied whole or not at all; what was in force stays if anything is wrong. A stick brings what
+    is for all terminals, not judgements and leases.
     """
-    with _client(session) as client:
-        result = client.pull()
+    if folder is not None:
+        from terminal.errand import pull_from
+        from terminal.home import Home
+
+        result = pull_from(Home.open(session.home_or("terminal")), folder)
+    else:
+        with _client(session) as client:
+            result = client.pull()
     snapshot = result.snapshot
     document = {
         "status": str(result.status),

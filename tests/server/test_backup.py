@@ -17,12 +17,16 @@ from redcard.bench.postgres import Cluster
 from server.backup import MANIFEST, MARKER, back_up, restore
 from server.core import ServerCore
 from server.errors import BackupInvalid, HomeInvalid
+from server.rosters import ROSTER_TARGET
 from server.schema import leases
 from sync.feed import decode_page
 from sync.protocol import decode_size
+from sync.roster_delta import apply_delta
 from sync.snapshot import SnapshotStore
 from tests.server.test_rosters import Folder
 from tests.server.world import START_MS, Terminal, Time, card, enrol, open_core, push, verdicts
+
+PATCHES = {ROSTER_TARGET: apply_delta}
 
 
 def in_time(work: Callable[[Time], Coroutine[Any, Any, None]]) -> None:
@@ -195,3 +199,26 @@ def test_what_is_no_whole_backup_restores_nothing(home: Path, tmp_path: Path) ->
         with pytest.raises(BackupInvalid):
             restore(place, file)
         assert list(place.iterdir()) == []
+
+
+def test_a_backup_packs_what_is_in_force_and_no_older_roster(home: Path, tmp_path: Path) -> None:
+    async def work(time: Time) -> None:
+        async with await open_core(home, time) as core:
+            store = SnapshotStore(tmp_path / "terminal", core.repository.root(), PATCHES)
+            store.refresh(Folder(core.repository.folder))
+            for n in range(4):
+                await core.set_card(card(n), "blocked")
+            assert len(core.repository.held(ROSTER_TARGET)) > 4
+            back_up(home, tmp_path / "b.tar", time())
+        with tarfile.open(tmp_path / "b.tar") as tar:
+            names = tar.getnames()
+        assert len([one for one in names if one.endswith(".roster.bin")]) == 1
+        second = bring_back(home, tmp_path / "b.tar")
+        async with await ServerCore.open(second, time) as core:
+            folder = Folder(core.repository.folder)
+            assert store.refresh(folder).changed
+            assert not any(one.endswith(".roster.bin") for one in folder.fetched), "a delta did"
+            await core.set_card(card(9), "blocked")
+            assert store.refresh(folder).changed
+
+    in_time(work)

@@ -37,14 +37,14 @@ def redcard(home: Path, capsys: pytest.CaptureFixture[str]) -> Any:
     return run
 
 
-async def _used(home: Path) -> str:
+async def _used(home: Path, offer: str = "museum") -> str:
     """Redemptions of last month on this home; returns the ledger."""
     time = Time()
     async with await ServerCore.open(home, time) as core:
         await core.take_members(people(3))
         museum = await enrol(core, "kiosk", time)
         for n in range(3):
-            museum.redeem(n, f"n{n}")
+            museum.redeem(n, f"n{n}", offer)
         await push(core, museum)
         return museum.ledger
 
@@ -217,3 +217,16 @@ def test_what_the_federation_tells_terminals(redcard: Any, tmp_path: Path) -> No
     assert redcard("messages", "reset", "L05")[0] == 1
     assert redcard("notice", "withdraw", "rain")[1]["notices"] == []
     assert redcard("messages", "list")[1]["notices"] == []
+
+
+def test_a_stick_and_the_used_set(redcard: Any, home: Path, tmp_path: Path) -> None:
+    code, made = redcard("snapshot", str(tmp_path / "stick"))
+    assert (code, made["files"]) == (
+        0,
+        len([p for p in tmp_path.glob("stick/**/*") if p.is_file()]),
+    )
+    asyncio.run(_used(home, "pack"))
+    assert redcard("used") == (0, {"changed": True})
+    assert redcard("used") == (0, {"changed": False})
+    assert redcard("snapshot", str(tmp_path / "stick"))[1]["files"] == made["files"] + 1
+    assert redcard("snapshot", "/proc/nowhere")[0] == 1

@@ -15,6 +15,9 @@ from readers.virtual.authority import TestCa
 from server.errors import ImportRefused, PublicationRefused
 from server.publications import PROFILES_TARGET
 from server.roles import CONSOLE_ACTOR
+from server.stick import write_stick
+from sync.client import PullResult
+from terminal.errand import pull_from
 from terminal.reader_profiles import profiles_of
 from tests.firmware_profiles.test_published import ACME
 from tests.terminal.clocks import HandClock
@@ -118,3 +121,59 @@ def test_what_cannot_be_said_changes_nothing(station: Station) -> None:
         put(station, notices=[nowhere | {"venues": ["X9"]}])
     held = station.federation.run(core.announcements.all(CONSOLE_ACTOR))
     assert (list(held["texts"]), held["notices"]) == (["L02"], [])
+
+
+def carry(station: Station, stick: Path) -> PullResult:
+    """What the server has in force goes on a stick, and from there into the terminal's home."""
+    station.federation.run(write_stick(station.federation.core.publications, stick))
+    return pull_from(station.home, stick)
+
+
+def test_the_same_comes_by_stick_while_the_service_runs(station: Station, tmp_path: Path) -> None:
+    station.service.sync_now()
+    station.federation.transport.connected = False
+    core = station.federation.core
+    station.federation.members(3)
+    data = json.dumps({"format": FORMAT, "texts": {"L02": {"member": CLOSED}}}).encode()
+    station.federation.run(core.announcements.put(CONSOLE_ACTOR, data))
+    files = {PROFILES_TARGET: encode({"acme-100.toml": ACME})}
+    station.federation.run(
+        core.publications.signed_by_custodians(PROFILES_TARGET, files[PROFILES_TARGET])
+    )
+    result = carry(station, tmp_path / "stick")
+    assert (result.status, result.snapshot and result.snapshot.changed) == ("ok", True)
+    assert station.service.sync_now().status == "offline"
+    assert station.service.status().cards == 3
+    assert profiles_of(station.home.path).match_name("ACME 100 PICC 00 00") == "acme-100"
+    station.kiosk(station.card(3))
+    assert station.kiosk(station.card(3)).message.zh.big == "请稍后再来"
+    assert not carry(station, tmp_path / "stick").snapshot.changed  # type: ignore[union-attr]
+
+
+def test_a_stick_that_is_not_whole_changes_nothing(station: Station, tmp_path: Path) -> None:
+    station.service.sync_now()
+    version = station.service.status().snapshot_version
+    station.federation.members(3)
+    stick = tmp_path / "stick"
+    station.federation.run(write_stick(station.federation.core.publications, stick))
+    (newest,) = (stick / "metadata").glob("*.snapshot.json")
+    newest.unlink()
+    assert pull_from(station.home, stick).status == "offline"
+    station.federation.transport.connected = False
+    station.service.sync_now()
+    assert station.service.status().snapshot_version == version
+
+
+def test_a_snapshot_that_only_grows_older_is_as_fresh_as_its_last_signature(
+    station: Station, tmp_path: Path
+) -> None:
+    station.service.sync_now()
+    signed_ms = station.service.parts.facts.installed.signed_ms
+    station.clock.pass_ms(3_600_000)
+    station.service.sync_now()
+    assert station.service.parts.facts.installed.signed_ms == signed_ms + 3_600_000
+    station.federation.transport.connected = False
+    station.clock.pass_ms(3_600_000)
+    assert carry(station, tmp_path / "stick").status == "ok"
+    station.service.sync_now()
+    assert station.service.parts.facts.installed.signed_ms == signed_ms + 7_200_000
