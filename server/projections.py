@@ -41,7 +41,13 @@ _JUDGE_LOCK: Final = 0x6A7564
 
 
 class Projector:
-    """Brings the folded tables up to what is stored."""
+    """Brings the folded tables up to what is stored.
+
+    Attributes:
+        step_entries_max: entries of one step where nobody else waits to write; 0 for the usual.
+    """
+
+    step_entries_max = 0
 
     def __init__(self, database: Database, book: OfferBook, now_ms: Callable[[], int]) -> None:
         """Reads and writes ``database``; ``now_ms`` dates judgements."""
@@ -104,7 +110,7 @@ class Projector:
     async def _next(self, connection: AsyncConnection, ledger: str | None) -> list[Chunk]:
         """The next chunks, their ledgers' cursors already moved behind them."""
         large = STEP_ENTRIES_POSTGRESQL_MAX if self._database.postgresql else STEP_ENTRIES_MAX
-        chunks = await next_chunks(connection, ledger, large)
+        chunks = await next_chunks(connection, ledger, self.step_entries_max or large)
         if chunks:
             logs = [chunk.log for chunk in chunks]
             await connection.execute(delete(cursors).where(cursors.c.log.in_(logs)))
