@@ -60,9 +60,7 @@ def fields_of(document: Mapping[str, Any]) -> dict[str, str]:
         if same:
             fields |= written
             held |= part.keys
-    rest = {
-        name: document.get(name, value) for name, value in normal.items() if name not in held
-    }
+    rest = {name: document.get(name, value) for name, value in normal.items() if name not in held}
     fields["rest"] = json.dumps(rest, ensure_ascii=False, indent=2) if rest else ""
     return fields
 

@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from ledger.errors import LedgerError
-from screens.language import Language, wording
+from screens.language import Language, Wording, wording
 from screens.web import LANGUAGE_COOKIE, PagePolicy, environment, language_of
 from server.core import ServerCore
 from server.errors import NotAllowed, Overloaded, PersonUnknown, ServerError, TerminalUnknown
@@ -141,6 +141,7 @@ class Visit:
             "in_words": lambda text: said(text, self.language)[0],
             "tongue_of": lambda text: said(text, self.language)[1],
             "moment": lambda ms: f"{words_here.date(ms)} {words_here.clock(ms)}",
+            "period_name": lambda period: _period(words_here, period),
             "district_name": lambda code: (
                 words_here.gettext(name_of(code, self.language)) if code else ""
             ),
@@ -269,6 +270,12 @@ def refusal(visit: Visit, fault: Exception) -> Response:
     if isinstance(fault, Overloaded):
         page.headers["Retry-After"] = str(fault.retry_after_s)
     return page
+
+
+def _period(words: Wording, period: str) -> str:
+    """``2014-05`` as people write a month; a year stays as it is."""
+    year, _, month = period.partition("-")
+    return words.month(int(year), int(month)) if month.isdecimal() else period
 
 
 def _kind(fault: Exception) -> str:

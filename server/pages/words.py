@@ -181,6 +181,7 @@ WORDS: Final[dict[str, str]] = {
     "access_request": N_("Request of the member"),
     "fraud_case": N_("Case of misuse"),
     "lost_and_found": N_("Lost and found"),
+    "open": N_("To be looked at"),
     "open_case": N_("To be looked at"),
     "kind_judged": N_("The judge, by the rules"),
     "kind_signal": N_("A signal, from a pattern"),
