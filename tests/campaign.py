@@ -19,6 +19,7 @@ from tests.campaigns import (
     flips,
     fuzz,
     herd,
+    life,
     members,
     mutants,
     paint,
@@ -121,6 +122,14 @@ CAMPAIGNS: Final = {
             20,
             1,
             recovery.run,
+        ),
+        Campaign(
+            "life",
+            "random days of random offers, held against a plain reading of their rules",
+            "lives",
+            1_000,
+            2,
+            life.run,
         ),
         Campaign(
             "mutants",
