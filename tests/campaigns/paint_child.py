@@ -5,14 +5,16 @@ kiosk: neither its chip nor its test authority is weighed with the service.
 
 ``build FOLDER CARDS`` makes home and roster in a process of its own, since the making costs memory
 that a kiosk never uses. ``serve FOLDER`` then takes commands on standard input, one a line: ``tap
-N`` takes N taps as fast as they go, ``watch N`` takes N one after the other and prints for each
-when the service said so, ``rss`` prints the resident bytes without the roster's pages.
+N`` takes N taps with the page's frames between them, ``watch N`` takes N one after the other and
+prints for each when the service said so, ``floor N`` does the same with the empty page, ``rss``
+prints the resident bytes without the roster's pages.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -43,11 +45,15 @@ from terminal.state import Installed
 from terminal.tapdesk import TapDesk
 from terminal.web.app import create_app
 from terminal.wiping import CARD_KEY
+from tests.campaigns.paint_floor import Floor
 
 TOKEN = "b" * 43
 POSITION = "kiosk"
-PAUSE_S = 0.12
+#: Longer than the field's wipe takes: a tap finds a quiet page, as in life.
+PAUSE_S = 0.25
 PASSPHRASE = b"paint"
+#: About one frame of a page: taps that follow faster would never be drawn.
+FRAME_S = 1 / 60
 CHEAP = Argon2Cost(memory_kib=8 * 1024, iterations=1, lanes=1)
 
 
@@ -63,6 +69,9 @@ def build(folder: str, cards: int) -> None:
     )
     service, _ = bench.full_terminal(place, cards)
     service.close()
+    # So that the command itself opens this home as well.
+    (place / "home" / "passphrase").write_bytes(PASSPHRASE + b"\n")
+    shutil.copy(place / "keys", place / "home" / "keys")
     bundle = TestCa.in_folder(place / "ca").bundle(expires=datetime(2099, 1, 1, tzinfo=UTC))
     facts = {
         "noon_ms": bench._NOON_MS,
@@ -164,7 +173,9 @@ def serve(folder: str) -> None:
             service, token=TOKEN, port=port, monotonic_ms=lambda: time.monotonic_ns() // 1_000_000
         )
     )
+    floor = Floor()
     _say(f"{server.origin}/kiosk?key={TOKEN}")
+    _say(floor.server.origin)
     try:
         for line in sys.stdin:
             word, _, number = line.strip().partition(" ")
@@ -173,6 +184,12 @@ def serve(folder: str) -> None:
             elif word == "tap":
                 for _ in range(int(number)):
                     tap(service, read())
+                    time.sleep(FRAME_S)
+                _say("done")
+            elif word == "floor":
+                for _ in range(int(number)):
+                    time.sleep(PAUSE_S)
+                    _say(f"{floor.say():.3f}")
                 _say("done")
             elif word == "watch":
                 presented = read()
@@ -180,6 +197,7 @@ def serve(folder: str) -> None:
                     _say(f"{watched(service, presented):.3f}")
                 _say("done")
     finally:
+        floor.close()
         server.stop()
         service.close()
         laid.close()
@@ -203,11 +221,11 @@ def watched(service: TerminalService, presented: Presented) -> float:
     return told[-1] * 1_000
 
 
-def resident_bytes(mapped: str) -> int:
-    """Resident memory of this process without the pages of the mapped file."""
+def resident_bytes(mapped: str, process: int | str = "self") -> int:
+    """Resident memory of a process without the pages of the mapped file."""
     total = ours = 0
     of_file = False
-    for line in Path("/proc/self/smaps").read_text("utf-8").splitlines():
+    for line in Path(f"/proc/{process}/smaps").read_text("utf-8").splitlines():
         if line.startswith("Rss:"):
             amount = int(line.split()[1]) * 1_024
             total += amount
