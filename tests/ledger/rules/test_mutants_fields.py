@@ -9,11 +9,11 @@ import pytest
 
 from ledger.codes import Code
 from ledger.errors import OfferInvalid
-from ledger.rules import holidays, terms
-from ledger.rules.catalogue import faults
+from ledger.rules import holidays, terms, windows
+from ledger.rules.catalogue import faults, held_at, load_offers, load_venues
 from ledger.rules.lines import line_of
 from ledger.rules.messages import Details, message
-from ledger.rules.offer import VenueScope
+from ledger.rules.offer import Offer, VenueScope
 from ledger.rules.values import DURATION_MAX_MS, INSTANT_MAX_MS, INTEGER_MAX
 from tests.ledger.rules.builders import DAY, MINUTE, NOW, at, offer
 
@@ -141,7 +141,6 @@ def test_a_duration_lasts_at_most_ten_years() -> None:
 
 
 def test_a_scope_restricts_by_each_of_its_parts() -> None:
-    from ledger.rules.catalogue import held_at
 
     def held(**scope: str) -> bool:
         venue = terms.Venue("v1", district="xicheng", street="desheng", level="street")
@@ -245,3 +244,73 @@ def test_all_faults_of_a_broken_file_are_told() -> None:
     assert len(faults(b'{"id": "a"}')) == 1
     (fault_of_it,) = faults(b'[{"id": "a",\n"from": 3}]')
     assert str(fault_of_it).startswith("line 2")
+
+
+def test_a_booking_comes_as_many_local_days_before_as_it_must() -> None:
+    assert offer().booking_days == 0
+    one = offer(booking="required", booking_days=1)
+    assert one.booking_days == 1
+    session = at("2026-05-03 09:00")
+    assert windows.booked_in_time(one, at("2026-05-02 23:59"), session, "Asia/Shanghai")
+    assert not windows.booked_in_time(one, at("2026-05-03 00:00"), session, "Asia/Shanghai")
+    assert windows.booked_in_time(offer(), session, session, "Asia/Shanghai")
+    assert fault(booking_days="1")[0] == "booking_days"
+
+
+def test_a_limit_between_two_instants_needs_some_time_between_them() -> None:
+    moment, epoch = "2026-05-01T00:00:00+08:00", "1970-01-01T00:00:00Z"
+    limit = {"count": 1, "since": moment, "before": moment}
+    assert fault(limits=[limit])[0] == "limits[0].before"
+    offer(limits=[{"count": 1, "before": moment}, {"count": 1, "since": epoch}])
+    offer(limits=[{"count": 1, "since": epoch, "before": "1970-01-01T00:00:00.001Z"}])
+
+
+def test_stock_of_a_venue_that_does_not_give_the_offer_is_refused() -> None:
+    stock = {"per_venue": {"v1": 1, "v2": 1}}
+    assert fault(venues=["v1"], stock=stock)[0] == "stock.per_venue"
+    offer(venues=["v1", "v2"], stock=stock)
+    offer(stock=stock)
+    offer(venues=["v1"], stock={"pool": 3})
+    assert fault(stock={"per_day": 3}, offline="open")[0] == "offline"
+    assert offer(stock={"per_day": 3}, offline="capped").offline == "capped"
+
+
+def test_what_is_no_object_is_named_by_its_line() -> None:
+    life = '"from": "2026-05-01T00:00:00+08:00", "until": "2026-11-01T00:00:00+08:00"'
+    with pytest.raises(OfferInvalid) as caught:
+        load_offers(f'[{{"id": "a", {life}}},\n3]'.encode(), lenient=True)
+    assert (caught.value.line, caught.value.field) == (2, "")
+    with pytest.raises(OfferInvalid) as caught:
+        load_offers(f"[\n{{{life}}}]".encode(), lenient=True)
+    assert (caught.value.line, caught.value.field) == (2, "id")
+    with pytest.raises(OfferInvalid) as caught:
+        load_venues(b'[{"id": "v"},\n"w"]')
+    assert (caught.value.line, caught.value.field) == (2, "")
+    given = load_offers(
+        f'[{{"id": "a", "holidays": "only", {life}}}]'.encode(),
+        holiday_dates=frozenset({date(2026, 6, 1)}),
+    ).offers["a"]
+    assert isinstance(given, Offer)
+    assert given.holiday_dates == {date(2026, 6, 1)}
+    shipped = load_offers(f'[{{"id": "a", "holidays": "only", {life}}}]'.encode()).offers["a"]
+    assert isinstance(shipped, Offer)
+    assert shipped.holiday_dates == holidays.PUBLIC_HOLIDAYS
+
+
+def test_limits_without_a_group_are_shared_with_nobody() -> None:
+    life = '"from": "2026-05-01T00:00:00+08:00", "until": "2026-11-01T00:00:00+08:00"'
+    plain, grouped = '{"count": 1}', '{"count": 1, "group": "g"}'
+    text = ", ".join(
+        f'{{"id": "{name}", "limits": [{limits}], {life}}}'
+        for name, limits in (
+            ("a", plain), ("b", plain), ("c", grouped), ("d", f"{plain}, {grouped}, {grouped}"),
+        )
+    )  # fmt: skip
+    found = load_offers(f"[{text}]".encode()).offers
+    shared = {
+        name: [limit.offers for limit in one.limits]
+        for name, one in found.items()
+        if isinstance(one, Offer)
+    }
+    both = ("c", "d")
+    assert shared == {"a": [()], "b": [()], "c": [both], "d": [(), both, both]}
