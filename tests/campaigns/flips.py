@@ -8,12 +8,14 @@ differs.
 
 from __future__ import annotations
 
+import multiprocessing
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from ledger import verify
@@ -36,9 +38,16 @@ KEYS = [Ed25519Verifier.of(one).vkey for one in (SIGNER, SERVER)]
 #: Every so many bytes of the database in the least run.
 STRIDE = 1_999
 PARTS = ("export", "database")
+#: What one process takes at a time, and how many there are.
+PART_BYTES, PROCESSES = 250, 2
 
 Found = Audit | verify.Report
 Auditor = Callable[[Path], Found]
+
+AUDITORS: dict[str, Auditor] = {
+    "product": lambda place: audit.verify_directory(place, KEYS),
+    "auditor": lambda place: verify.verify_directory(place, KEYS),
+}
 
 
 @dataclass
@@ -76,17 +85,34 @@ def _world(entries: int) -> Iterator[World]:
 
 
 def _export(world: World, report: Report, budget: Budget) -> None:
-    auditors: dict[str, Auditor] = {
-        "product": lambda place: audit.verify_directory(place, KEYS),
-        "auditor": lambda place: verify.verify_directory(place, KEYS),
-    }
-    lines = (world.folder / "entries.jsonl").read_bytes().splitlines()
-    leaves = (world.folder / "leaves").read_bytes()
     changed = 0
-    for name, check in auditors.items():
-        report.controls[f"{name}: an unchanged export"] = check(world.folder).ok
+    with ExitStack() as stack:
+        found: Iterator[tuple[int, Report]]
+        tried = partial(_export_by, world, budget.small, budget.minutes)
+        if budget.small:
+            found = map(tried, AUDITORS)
+        else:
+            context = multiprocessing.get_context("spawn")
+            found = stack.enter_context(context.Pool(PROCESSES)).imap(tried, AUDITORS)
+        for name, (done, one) in zip(AUDITORS, found, strict=True):
+            changed += done
+            report.controls.update(one.controls)
+            report.failures += one.failures
+            budget.say(f"{name}: {done:,} changes of the export")
+    report.figures["bytes changed in exports"] = changed
+
+
+def _export_by(shared: World, small: bool, minutes: float | None, name: str) -> tuple[int, Report]:
+    """Everything that one auditor must find in an export, on a copy of its own."""
+    report, budget, changed = Report(), Budget(1, minutes, small=small), 0
+    with tempfile.TemporaryDirectory(prefix="bytes", dir=FAST) as place:
+        folder = Path(shutil.copytree(shared.folder, Path(place) / "out"))
+        world, check = replace(shared, folder=folder), AUDITORS[name]
+        lines = (folder / "entries.jsonl").read_bytes().splitlines()
+        leaves = (folder / "leaves").read_bytes()
+        report.controls[f"{name}: an unchanged export"] = check(folder).ok
         _recomputed(world, lines, report, name, check)
-        for bit in BITS[:1] if budget.small else BITS:
+        for bit in BITS[:1] if small else BITS:
             for at in range(max(map(len, lines))):
                 if budget.over():
                     break
@@ -103,8 +129,7 @@ def _export(world: World, report: Report, budget: Budget) -> None:
                 every = list(range(len(lines)))
                 _need_named(world, "leaves", bad_leaves, every, check, report)
         changed += _one_by_one(world, check, report, budget)
-        budget.say(f"{name}: {changed:,} changes of the export")
-    report.figures["bytes changed in exports"] = changed
+    return changed, report
 
 
 def _one_by_one(world: World, check: Auditor, report: Report, budget: Budget) -> int:
@@ -187,22 +212,45 @@ def _around(world: World, data: bytes, places: list[int], report: Report, budget
     """Bytes that belong to no entry, one at a time: found, or nothing that is read differs."""
     with LogReader.open(world.database) as reader:
         size = reader.size
-    before = _reads(world.database, size)
-    done = harmless = 0
-    for at in places:
-        if not budget.more(done):
-            break
-        done += 1
-        with _put(world.database, _flip(data, at, BITS[at % 3]), at):
-            found = _judge(world)
-            if found is not None and found.ok:
-                harmless += 1
-                report.need(
-                    _reads(world.database, size) in (before, None),
-                    f"byte {at} of the database changed what is read, unnoticed",
-                )
+    before, done, harmless = _reads(world.database, size), 0, 0
+    parts = [places[at : at + PART_BYTES] for at in range(0, len(places), PART_BYTES)]
+    judge = partial(_around_part, world, size, before)
+    found: Iterator[tuple[int, list[str]]]
+    with ExitStack() as stack:
+        if budget.small:
+            found = map(judge, parts)
+        else:
+            # Each process has a copy of its own; a part is over in seconds.
+            context = multiprocessing.get_context("spawn")
+            found = stack.enter_context(context.Pool(PROCESSES)).imap(judge, parts)
+        for part, (quiet, failures) in zip(parts, found, strict=True):
+            done += len(part)
+            harmless += quiet
+            report.failures += failures
+            if not budget.more(done):
+                break
     report.figures["other bytes changed in the database"] = done
     report.figures["of them without any effect"] = harmless
+
+
+def _around_part(
+    world: World, size: int, before: object, places: Sequence[int]
+) -> tuple[int, list[str]]:
+    """How many of these bytes have no effect, and what changed unnoticed."""
+    harmless, failures = 0, []
+    with tempfile.TemporaryDirectory(prefix="bytes", dir=FAST) as folder:
+        own = replace(world, database=Path(shutil.copy(world.database, folder)))
+        data = own.database.read_bytes()
+        for at in places:
+            with _put(own.database, _flip(data, at, BITS[at % 3]), at):
+                found = _judge(own)
+                if found is not None and found.ok:
+                    harmless += 1
+                    if _reads(own.database, size) not in (before, None):
+                        failures.append(
+                            f"byte {at} of the database changed what is read, unnoticed"
+                        )
+    return harmless, failures
 
 
 def _judge(world: World) -> Audit | None:
