@@ -7,6 +7,7 @@ Pure.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -22,6 +23,13 @@ _FRAME: Final = b"\x02\x03"
 #: The one command that a line answers. GET DATA of the class that PC/SC keeps for what is no card
 #: (part 3, 3.2.2.1.3), for a tag of our own.
 READ_LINE: Final = CommandApdu(0xFF, 0xCA, 0xC1, 0x7E, le=256).to_bytes()
+_DEVICE: Final = re.compile(r"/dev/[A-Za-z0-9._:+/-]+")
+_REMOTE: Final = re.compile(r"(rfc2217|socket)://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}")
+
+
+def is_port(port: str) -> bool:
+    """Whether it names a port; pyserial's other forms write files or take options."""
+    return bool(_DEVICE.fullmatch(port) or _REMOTE.fullmatch(port))
 
 
 class LineCard:

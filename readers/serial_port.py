@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import re
 import secrets
 import socket
 import threading
@@ -20,7 +19,7 @@ from typing import Any, Final
 
 from readers.attendance import AttendedReader, PoweredCard, Presence, Sight, monotonic_ms
 from readers.errors import CardRemoved, ReaderBusy, ReaderFault, ReaderMissing
-from readers.lines import LineCard, LineFramer
+from readers.lines import LineCard, LineFramer, is_port
 from readers.supervision import NowMs
 from readers.watchdog import Watchdog
 
@@ -38,8 +37,6 @@ LINE_PAUSE_MS: Final = 1_000
 REPEAT_MS: Final = 2_000
 #: Seconds after which an unused connection is asked whether it lives, and then how often.
 KEEPALIVE_S: Final = 5
-_DEVICE: Final = re.compile(r"/dev/[A-Za-z0-9._:+/-]+")
-_REMOTE: Final = re.compile(r"(rfc2217|socket)://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}")
 
 
 @cache
@@ -103,11 +100,6 @@ def send(port: str, data: bytes, *, baudrate: int = BAUDRATE, limit_s: float = 1
         raise ReaderFault(f"{port} did not take the bytes; check paper and cable") from error
     finally:
         _close_port(opened)
-
-
-def is_port(port: str) -> bool:
-    """Whether it names a port; pyserial's other forms write files or take options."""
-    return bool(_DEVICE.fullmatch(port) or _REMOTE.fullmatch(port))
 
 
 class _SerialSlot:

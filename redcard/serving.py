@@ -131,12 +131,12 @@ def serve_terminal(
 
 def print_desk(home: Home) -> PrintDesk | None:
     """The printer of ``terminal.toml``, not started; ``None`` when it names none."""
-    from terminal.receipts.escpos import PAPERS, Glyphs, Model, QrBy
-    from terminal.receipts.ports import port_of
-
     config = home.config.printer
     if config is None:
         return None
+    from terminal.receipts.escpos import PAPERS, Glyphs, Model, QrBy
+    from terminal.receipts.ports import port_of
+
     paper = PAPERS[config.paper_mm]
     model = Model(paper=paper, glyphs=Glyphs(config.glyphs), qr=QrBy(config.qr), cuts=config.cuts)
     try:

@@ -280,7 +280,7 @@ class Client:
 
     def export(self, path: Path) -> CarryResult:
         """Writes all entries without a receipt to a file for the server; see ``carrying``."""
-        from sync.carrying import export_batches
+        from sync.carrying import export_batches  # few ever carry a file; a kiosk has no room
 
         start = self._state.acknowledged().size
         return export_batches(self._source, start, self._keys.recipient, path)
@@ -293,23 +293,19 @@ class Client:
             ReceiptInvalid: a receipt does not prove what it should.
             OSError: the medium cannot be read or written.
         """
-        # Few terminals ever carry a file, and a kiosk has little memory.
-        from sync.carrying import import_receipts, relay
-        from sync.envelope import is_receipt_file, read_file
+        from sync import carrying, envelope
 
-        data = read_file(path)
-        if is_receipt_file(data):
-            result = import_receipts(self._source, self._state, self._keys.witness, data)
+        if envelope.is_receipt_file(data := envelope.read_file(path)):
+            result = carrying.import_receipts(self._source, self._state, self._keys.witness, data)
             self._remember(result.status, result.detail, exchanged=result.receipts > 0)
             return result
-        result = relay(self._transport, self._keys.witness, path, data)
+        result = carrying.relay(self._transport, self._keys.witness, path, data)
         if result.ledger != self._ledger:
             return result
         if result.written is not None:
-            back = read_file(result.written)
-            import_receipts(self._source, self._state, self._keys.witness, back)
-        pending = max(0, self._source.size - self._state.acknowledged().size)
-        return replace(result, pending=pending)
+            back = envelope.read_file(result.written)
+            carrying.import_receipts(self._source, self._state, self._keys.witness, back)
+        return replace(result, pending=max(0, self._source.size - self._state.acknowledged().size))
 
     def _pull_judgements(self, result: PullResult) -> PullResult:
         for _ in range(PAGES_MAX):

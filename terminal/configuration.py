@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from readers.lines import is_port
 from readers.nfc_field import is_nfc
-from readers.serial_port import is_port
 from terminal.errors import ConfigInvalid
 
 PROFILES: Final = ("counter", "kiosk")

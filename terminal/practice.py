@@ -13,10 +13,9 @@ from collections.abc import Callable
 from functools import update_wrapper
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
 
-from terminal.work_answers import PracticeShown
-
 if TYPE_CHECKING:
     from terminal.service import TerminalService
+    from terminal.work_answers import PracticeShown
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -58,6 +57,8 @@ class Practice:
     def shown(self, position: str) -> PracticeShown:
         """Whether a position practises, and the room's ledger."""
         self._service.position(position)
+        from terminal.work_answers import PracticeShown
+
         room = self._room
         return PracticeShown(
             on=position in self._service.rooms,

@@ -29,7 +29,6 @@ from terminal.answers import (
 from terminal.choosing import ChoiceList
 from terminal.corrections import VoidOrder
 from terminal.errors import NoCard, PositionUnknown, RequestInvalid
-from terminal.holds import check_hold
 from terminal.parts import Parts
 from terminal.position import Position
 from terminal.practice import Practice, in_its_room
@@ -303,6 +302,8 @@ class TerminalService:
     def _hold(self, hold: str, offer: str, nonce: str) -> str:
         """The hold that a tap names; one answered before is answered though its hold is over."""
         if hold and self.parts.flow.recorded(nonce) is None:
+            from terminal.holds import check_hold
+
             check_hold(self.parts, check_name(hold, "hold"), offer)
         return hold
 

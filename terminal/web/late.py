@@ -18,6 +18,8 @@ QUANTITY_MAX: Final = 1_000
 SHEET_CHARACTERS_MAX: Final = 48
 #: Offers that are exact by the server or by a token are never given out on paper.
 _NEVER_ON_PAPER: Final = frozenset({"online", "reserved"})
+#: Value of the form when the member's card lies there.
+WITH_CARD: Final = "here"
 _KEPT: Final = ("sheet", "line", "offer", "day", "quantity", "reason", "supervisor")
 
 
@@ -111,6 +113,7 @@ class LatePanel(Panel):
                 "quantity": quantity,
                 "supervisor": supervisor,
                 "supervisor_pin": form.get("pin", "")[:PIN_CHARACTERS_MAX],
+                "with_card": form.get("card", "") == WITH_CARD,
             },
         )
 

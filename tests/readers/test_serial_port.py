@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from readers import serial_port
+from readers import lines, serial_port
 from readers.apdu import StatusWord
 from readers.connection import CardConnection
 from readers.errors import ReaderMissing
@@ -67,7 +67,7 @@ class Scanner:
 def scanner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scanner]:
     device = Scanner(tmp_path / "usb-Scanner-if00")
     pattern = re.compile(r"/[A-Za-z0-9._:+/-]+")
-    monkeypatch.setattr(serial_port, "_DEVICE", pattern)  # the stable path is not below /dev here
+    monkeypatch.setattr(lines, "_DEVICE", pattern)  # the stable path is not below /dev here
     yield device
     if device.path.is_symlink():
         device.unplug()
