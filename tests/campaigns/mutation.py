@@ -79,8 +79,9 @@ def mutants(source: str) -> Iterator[Mutant]:
     count: dict[str, int] = {}
     for path, node in _walk(tree, ()):
         for kind, changed in _changes(node, _within(tree, path)):
-            mutated = copy.deepcopy(tree)
-            _put(mutated, path, changed)
+            _put(tree, path, changed)
+            source_now = ast.unparse(ast.fix_missing_locations(tree))
+            _put(tree, path, node)
             line, column = getattr(node, "lineno", 0), getattr(node, "col_offset", 0)
             stem = f"{line}:{column}:{kind}"
             count[stem] = count.get(stem, 0) + 1
@@ -89,7 +90,7 @@ def mutants(source: str) -> Iterator[Mutant]:
                 lines[line - 1].strip(),
                 ast.unparse(node),
                 ast.unparse(changed),
-                ast.unparse(ast.fix_missing_locations(mutated)),
+                source_now,
                 *_place(tree, path),
             )
 
