@@ -48,14 +48,16 @@ class History(Generic[T]):
             points: pairs of milliseconds since the epoch and value; of two at the same moment
                 the later in the sequence holds.
         """
-        ordered = sorted(points, key=lambda point: point[0])
+        ordered = list(points)
+        if len(ordered) > 1:
+            ordered.sort(key=lambda point: point[0])
         self._moments = [moment for moment, _ in ordered]
         self._values = [value for _, value in ordered]
 
     def at(self, moment_ms: int) -> T | None:
         """The value in force, or ``None`` if there never was one."""
-        if not self._values:
-            return None
+        if len(self._values) <= 1:
+            return self._values[0] if self._values else None
         return self._values[max(bisect_right(self._moments, moment_ms) - 1, 0)]
 
     def __bool__(self) -> bool:

@@ -83,8 +83,8 @@ def read_entry(body: bytes, seq: int) -> Entry | None:
 def _fits(entry: Entry) -> bool:
     """Whether the fields that get a column fit into it; none that we ever wrote does not."""
     for name, width in _TEXT_MAX.items():
-        text = str(entry.get(name, ""))
-        if len(text) > width or "\x00" in text:
+        text = entry.get(name)
+        if text is not None and (len(str(text)) > width or "\x00" in str(text)):
             return False
     numbers = (entry.get(name, 0) for name in ("quantity", "companions", "offer_version"))
     return all(isinstance(n, int) and 0 <= n <= _INTEGER_MAX for n in numbers)
@@ -224,9 +224,9 @@ def _chunk(place: _Place, bodies: Sequence[bytes], found: Iterable[Any]) -> Chun
 
 def row_of(log: int, event: Event, member: str, published: Published) -> dict[str, Any]:
     """The row of an event, not judged yet."""
-    venue = published.venues.get(event.text("venue")) or Venue(event.text("venue"))
-    offer = published.versions.get((event.text("offer"), event.number("offer_version")))
-    offer = offer or published.newest.get(event.text("offer"))
+    place, name, version = event.text("venue"), event.text("offer"), event.number("offer_version")
+    venue = published.venues.get(place) or Venue(place)
+    offer = published.versions.get((name, version)) or published.newest.get(name)
     void = event.kind == Kind.VOID
     return {
         "log": log,
@@ -235,9 +235,9 @@ def row_of(log: int, event: Event, member: str, published: Published) -> dict[st
         "nonce": event.text("nonce"),
         "card": event.text("card"),
         "member": member,
-        "offer": event.text("offer"),
-        "offer_version": event.number("offer_version"),
-        "venue": event.text("venue"),
+        "offer": name,
+        "offer_version": version,
+        "venue": place,
         "operator": event.text("operator"),
         "code": event.text("code"),
         "quantity": event.number("quantity", 1),
@@ -267,7 +267,7 @@ def _day_of(event: Event, zone: str) -> int:
     if event.kind == Kind.MANUAL:
         with suppress(ValueError):
             happened = min(happened, date.fromisoformat(event.text("day")))
-    return int(happened.strftime("%Y%m%d"))
+    return happened.year * 10_000 + happened.month * 100 + happened.day
 
 
 async def events_of_members(

@@ -248,9 +248,10 @@ def test_the_order_of_telling_does_not_matter(
     assert all(bool(one.reasons) == (one.verdict is Verdict.ACCEPTED_FLAGGED) for one in findings)
 
 
+_FIRST: Any = OFFERS[0]
 HOURS = parse_offer(
     {
-        **OFFERS[0],
+        **_FIRST,
         "id": "hours",
         "hours": ["09:00-11:00", "12:00-16:30"],
         "eligibility": {"district": ["东城区"]},
