@@ -203,7 +203,18 @@ async def _cases(core: ServerCore, _arguments: Arguments) -> Any:
         words = explain(one["reason"], one.get("details", {}))
         if words is not None:
             one["explained"] = {"zh": words[0], "en": words[1]}
+    for case in await core.case_desk.all(CONSOLE_ACTOR):
+        if case.kind not in {"judged", "signal"}:
+            words = case.explained
+            more = {"explained": {"zh": words[0], "en": words[1]}} if words else {}
+            found.append({name: getattr(case, name) for name in _OF_MATTER} | more)
     return {"cases": found}
+
+
+_OF_MATTER: Final = (
+    "key", "kind", "reason", "nonces", "positions", "member", "offer", "venue", "terminal",
+    "first_ms", "opened_ms", "details",
+)  # fmt: skip
 
 
 async def _signals(core: ServerCore, arguments: Arguments) -> Any:

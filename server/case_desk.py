@@ -36,7 +36,7 @@ from server.schema_office import case_acts, matters
 
 #: What a case may end with: nothing wrong, counts but is not paid, goes on elsewhere.
 DECISIONS: Final = ("accept", "reject", "refer")
-MATTERS: Final = ("problem", "fork", "dispute")
+MATTERS: Final = ("problem", "fork", "dispute", "goods")
 LISTED_MAX: Final = 1000
 REMARK_LETTERS_MAX: Final = 200
 _PERSON: Final = re.compile(r"[a-z][a-z0-9._-]{0,31}\Z")
@@ -77,7 +77,7 @@ class CaseDesk:
             concern = _concern(who, await self._desk.book.read(connection))
             return await page_of(
                 connection,
-                Wanted(state, reason, assigned),
+                Wanted(state, reason, assigned, self._desk.now_ms()),
                 concern,
                 start=max(0, start),
                 limit=min(max(0, limit), LISTED_MAX),

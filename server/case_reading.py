@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from server.casebook import CLOSED, DECIDE, OPEN, REOPEN, decisions
 from server.forks import forks
+from server.goods import explain_transfer
 from server.known import pieces
 from server.schema import cases, events, ledgers
 from server.schema_office import case_acts, matters
@@ -106,11 +107,13 @@ class Wanted:
         state: ``open``, ``closed`` or ``resolved``.
         reason: why they were opened.
         assigned: who looks at them.
+        now_ms: a matter that opens later is none yet.
     """
 
     state: str = OPEN
     reason: str = ""
     assigned: str = ""
+    now_ms: int = 1 << 53
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +225,9 @@ async def _judged_at(connection: AsyncConnection, wanted: Wanted) -> list[_Ref]:
 
 async def _others(connection: AsyncConnection, wanted: Wanted) -> list[_Ref]:
     """Matters and forks of any reason."""
-    query = select(matters.c.key, matters.c.first_ms, matters.c.reason, matters.c.venue)
+    query = select(matters.c.key, matters.c.first_ms, matters.c.reason, matters.c.venue).where(
+        matters.c.opened_ms <= wanted.now_ms
+    )
     refs = [_Ref(*row) for row in await connection.execute(query)]
     refs += [_Ref(one.key, one.first_ms, one.reason, one.venue) for one in await forks(connection)]
     if wanted.state:
@@ -263,6 +268,7 @@ def _judged(row: Any, venue: str, acts: Sequence[CaseAct]) -> CaseView:
 
 
 def _matter(row: Any, acts: Sequence[CaseAct], *, closed: bool) -> CaseView:
+    details = json.loads(row.facts)
     return CaseView(
         key=row.key,
         kind=row.kind,
@@ -278,7 +284,8 @@ def _matter(row: Any, acts: Sequence[CaseAct], *, closed: bool) -> CaseView:
         opened_ms=row.opened_ms,
         assigned=_last(acts, ASSIGN),
         decision=_last(acts, DECIDE) if closed else "",
-        details=json.loads(row.facts),
+        explained=explain_transfer(row.reason, row.venue, details),
+        details=details,
         acts=tuple(acts),
     )
 

@@ -28,6 +28,7 @@ from server.folding import (
     row_of,
     told,
 )
+from server.goods import know_transfers
 from server.holds import settle_holds
 from server.judge import original_position
 from server.known import among, card_histories
@@ -142,6 +143,7 @@ async def _fold(bench: Bench, chunks: Sequence[Chunk]) -> _Concerned:
     for chunk in chunks:
         await know_leases(connection, bench.published, chunk.log, chunk.events)
         await close_leases(connection, chunk.log, chunk.events)
+        await know_transfers(connection, chunk.log, chunk.events, bench.now_ms)
     await settle_holds(connection, tellable)
     await settle_reservations(connection, tellable)
     members = (set(owners.values()) | claimed) - {""}

@@ -6,7 +6,7 @@ same file. Amounts stand in yuan with two decimals.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from server.tables import Cell, Fen, Table
@@ -63,60 +63,55 @@ def statement_tables(
         moment: how a time in milliseconds is written.
         titles: what offers are called; those without one stay empty.
     """
-    named = titles or {}
+    word = _words(lang)
 
-    def word(name: str) -> str:
-        pair = _WORDS[name]
-        return pair[0] if lang == "zh" else pair[1]
+    def made(name: str, heads: Sequence[str], rows: Iterable[tuple[Cell, ...]]) -> Table:
+        return Table(word(name), tuple(map(word, heads)), tuple(rows))
 
-    def heads(names: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(word(name) for name in names)
-
-    settled = document["settled_ms"]
-    facts: list[tuple[Cell, ...]] = [
-        (word("number"), int(document["id"])),
-        (word("merchant"), document["merchant"]),
-        (word("month"), document["month"]),
-        (word("state"), word(document["state"])),
-        (word("stated_at"), moment(document["stated_ms"])),
-        (word("settled_at"), moment(settled) if settled else "—"),
-        (word("units"), int(document["units"])),
-        (word("yuan"), Fen(document["fen"])),
-    ]
-    lines: list[tuple[Cell, ...]] = [
-        (
-            word(one["kind"]),
-            one["offer"],
-            named.get(one["offer"], ""),
-            one["redemptions"],
-            one["late_redemptions"],
-            one["units"],
-            Fen(one["fen"]),
-        )
-        for one in document["lines"]
-    ]
-    redemptions, late = (
-        sum(one[name] for one in document["lines"]) for name in ("redemptions", "late_redemptions")
-    )
-    lines.append(
-        (word("in_all"), "", "", redemptions, late, document["units"], Fen(document["fen"]))
-    )
-    entries: list[tuple[Cell, ...]] = [
-        (
-            one["position"],
-            moment(one["at_ms"]),
-            one["venue"],
-            one["offer"],
-            word(one["side"]),
-            word("yes") if one["late"] else "",
-            one["units"],
-            Fen(one["fen"]),
-            one["leaf"],
-        )
-        for one in document["entries"]
-    ]
+    entries = (_entry(one, word, moment) for one in document["entries"])
     return [
-        Table(word("statement"), heads(("figure", "value")), tuple(facts)),
-        Table(word("by_offer"), heads(_OFFERS), tuple(lines)),
-        Table(word("signed_entries"), heads(_ENTRIES), tuple(entries)),
+        made("statement", ("figure", "value"), _facts(document, word, moment)),
+        made("by_offer", _OFFERS, _lines(document, word, titles or {})),
+        made("signed_entries", _ENTRIES, entries),
     ]
+
+
+def _words(lang: str) -> Callable[[str], str]:
+    return lambda name: _WORDS[name][0 if lang == "zh" else 1]
+
+
+def _facts(
+    document: Document, word: Callable[[str], str], moment: Callable[[int], str]
+) -> Iterator[tuple[Cell, ...]]:
+    settled = document["settled_ms"]
+    yield word("number"), int(document["id"])
+    yield word("merchant"), document["merchant"]
+    yield word("month"), document["month"]
+    yield word("state"), word(document["state"])
+    yield word("stated_at"), moment(document["stated_ms"])
+    yield word("settled_at"), moment(settled) if settled else "—"
+    yield word("units"), int(document["units"])
+    yield word("yuan"), Fen(document["fen"])
+
+
+def _lines(
+    document: Document, word: Callable[[str], str], titles: Mapping[str, str]
+) -> Iterator[tuple[Cell, ...]]:
+    redemptions = late = 0
+    for one in document["lines"]:
+        redemptions += one["redemptions"]
+        late += one["late_redemptions"]
+        yield (
+            word(one["kind"]), one["offer"], titles.get(one["offer"], ""), one["redemptions"],
+            one["late_redemptions"], one["units"], Fen(one["fen"]),
+        )  # fmt: skip
+    yield word("in_all"), "", "", redemptions, late, document["units"], Fen(document["fen"])
+
+
+def _entry(
+    one: Document, word: Callable[[str], str], moment: Callable[[int], str]
+) -> tuple[Cell, ...]:
+    return (
+        one["position"], moment(one["at_ms"]), one["venue"], one["offer"], word(one["side"]),
+        word("yes") if one["late"] else "", one["units"], Fen(one["fen"]), one["leaf"],
+    )  # fmt: skip

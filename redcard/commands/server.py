@@ -329,7 +329,7 @@ def recall(session: Session, ledger: str, offer: str) -> int:
 @shared_options
 @pass_session
 def cases(session: Session) -> int:
-    """Open cases: what the judge flagged for a person to look at."""
+    """Open cases: what the judge flagged, and what was reported, for a person to look at."""
     answer = ask_server(session, "cases")
     rows = [[case["reason"], what_of(session, case)] for case in answer["cases"]]
     emit(session, answer, table("", ["reason", "what"], rows))

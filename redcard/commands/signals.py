@@ -47,7 +47,8 @@ def what_of(session: Session, case: Mapping[str, Any]) -> str:
     if "explained" in case:
         return str(case["explained"][session.language()])
     shown, more = case["nonces"][:_NONCES_SHOWN_MAX], len(case["nonces"]) - _NONCES_SHOWN_MAX
-    return " ".join(shown) + (f" +{more}" if more > 0 else "")
+    told = " ".join(shown) + (f" +{more}" if more > 0 else "")
+    return told or f"{case.get('venue', '')} {case.get('terminal', '')}".strip()
 
 
 def _days(since: datetime | None, until: datetime | None) -> list[int]:

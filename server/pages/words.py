@@ -196,6 +196,10 @@ WORDS: Final[dict[str, str]] = {
     "act_decide": N_("Decided"),
     "act_reopen": N_("Opened again"),
     "fork": N_("Two histories of one ledger"),
+    "goods": N_("Goods between stations"),
+    "transfer_not_received": N_("Goods sent, not signed for"),
+    "transfer_not_sent": N_("Goods signed for, not sent"),
+    "transfer_differs": N_("Goods: sent and arrived differ"),
     # What was told of a matter.
     "fact_terminal": N_("Terminal"),
     "fact_tap": N_("Number of the tap"),

@@ -102,6 +102,7 @@ def test_cases_come_page_by_page_with_their_numbers(home: Path, database_url: st
                     now_ms=START_MS + n * DAY_MS + 5 * MINUTE_MS,
                     venue="S0201" if n < 2 else "M01",
                 )
+        time.pass_(7 * DAY_MS)
         newest = [f"problem|{n}" for n in (5, 4, 3, 2, 1, 0)]
         wanted = [*newest, judged]
         seen: list[str] = []
