@@ -21,7 +21,7 @@ from server.home import RESERVATIONS, ServerHome
 from server.known import pieces
 from server.offers import OfferBook, Published
 from server.own_ledger import ACTS_MAX, OwnLedger, act_of
-from server.publications import CA_KEYS_TARGET, Publications
+from server.publications import CA_KEYS_TARGET, Publications, change_is_due
 from server.report_lines import Line, whole_line
 from server.services import Services
 from server.signals.scan import SIGNALS_LOCK, Scan, scan, touched_days
@@ -120,16 +120,18 @@ class BackOffice(Services):
         async with self.database.writing() as connection:
             await self.database.in_turn(connection, members.CHANGES_LOCK)
             await members.set_card(connection, card, status, self.now_ms())
+            await change_is_due(connection, card)
             await self.own.record(connection, "card", card=card, status=status)
-        await self.publish_roster()
+        await self.publications.cards()
 
     async def set_member(self, member: str, status: str) -> None:
         """Gives a member another status; see ``members.set_member``."""
         async with self.database.writing() as connection:
             await self.database.in_turn(connection, members.CHANGES_LOCK)
             await members.set_member(connection, member, status, self.now_ms())
+            await change_is_due(connection, member)
             await self.own.record(connection, "member", member=member, status=status)
-        await self.publish_roster()
+        await self.publications.cards()
 
     async def publish(self) -> None:
         """Puts offers, venues and messages as they stand in force."""

@@ -13,17 +13,20 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from keys.keystore import KeyStore
 from server import offers, rosters
 from server.announcements import messages_document
 from server.database import Database
 from server.errors import PublicationRefused
 from server.home import ServerHome
+from server.members import CHANGES_LOCK
 from server.offers import OfferBook
 from server.publish import Repository
-from server.roster_rows import Standing, standing
+from server.roster_rows import Standing, standing, standing_of
 from server.setting_rows import set_setting, setting
-from server.shelf import Shelf
+from server.shelf import Shelf, Work
 from server.used_sets import uses_that_count
 from sync.used import USED_TARGET, RemoteUse, UsedSet, changed, decode_used, encode_used
 
@@ -35,6 +38,8 @@ PIV_ROOTS_TARGET: Final = "piv_roots.json"
 PROFILES_TARGET: Final = "firmware_profiles.json"
 PROFILES_BYTES_MAX: Final = 1 << 20
 ROSTER_VERSION: Final = "roster_version"
+_JOURNAL: Final = "roster_journal"
+_DUE: Final = "roster_due"
 
 
 class Publications:
@@ -99,11 +104,19 @@ class Publications:
         """Puts all cards as they stand in force."""
         async with self.shelf.changing():
             async with self._database.reading() as connection:
+                due = await _due(connection)
                 rows = await standing(connection)
-            async with self._database.writing() as connection:
-                version = int(await setting(connection, ROSTER_VERSION) or 0) + 1
-                await set_setting(connection, ROSTER_VERSION, str(version))
+            version = await self._next_roster()
             await asyncio.to_thread(self._publish_roster, rows, version)
+            self.shelf.at_end(self._in_force(due, []))
+
+    async def _next_roster(self) -> int:
+        """The next roster's number. No step is in the journal until the roster is in force."""
+        async with self._database.writing() as connection:
+            version = int(await setting(connection, ROSTER_VERSION) or 0) + 1
+            await set_setting(connection, ROSTER_VERSION, str(version))
+            await set_setting(connection, _JOURNAL, "[]")
+        return version
 
     def _publish_roster(self, rows: Standing, version: int) -> None:
         rosters.publish_roster(
@@ -113,6 +126,44 @@ class Publications:
             as_of_ms=self._now_ms(),
             card_key_id=self._home.configuration.card_key_id,
         )
+
+    async def cards(self) -> None:
+        """Puts the cards and members that changed one by one in force; see ``change_is_due``.
+
+        Costs what changed, not what there is; what cannot be told so is published as a whole. A
+        change that another publication has taken along costs nothing, and one that an earlier one
+        failed to bring is made good.
+        """
+        async with self.shelf.changing() as repository:
+            async with self._database.reading() as connection:
+                due = await _due(connection)
+                records = await standing_of(connection, due)
+                past = _journal(await setting(connection, _JOURNAL))
+            if not due:
+                return
+            journal = await asyncio.to_thread(
+                rosters.publish_changes,
+                repository,
+                records,
+                past,
+                version=await self._next_roster(),
+                as_of_ms=self._now_ms(),
+            )
+            if journal is not None:
+                self.shelf.at_end(self._in_force(due, journal))
+        if journal is None:
+            await self.roster()
+
+    def _in_force(self, due: Sequence[str], journal: rosters.Journal) -> Work:
+        """Notes that these changes have reached the terminals."""
+
+        async def note(connection: AsyncConnection) -> None:
+            await self._database.in_turn(connection, CHANGES_LOCK)
+            left = [one for one in await _due(connection) if one not in due]
+            await set_setting(connection, _DUE, json.dumps(left))
+            await set_setting(connection, _JOURNAL, json.dumps(journal))
+
+        return note
 
     async def used(self) -> bool:
         """Puts what may still count against members in force; says whether it is new."""
@@ -164,6 +215,29 @@ class Publications:
 
 #: Stands for the hash of a target that there is not.
 NOTHING: Final = "nothing"
+
+
+async def change_is_due(connection: AsyncConnection, name: str) -> None:
+    """Notes in the transaction of a change that a card or member must reach the terminals.
+
+    Args:
+        connection: in the turn of ``CHANGES_LOCK``.
+        name: card hash or member reference; they are told by their length.
+    """
+    due = await _due(connection)
+    if name not in due:
+        await set_setting(connection, _DUE, json.dumps([*due, name]))
+
+
+async def _due(connection: AsyncConnection) -> list[str]:
+    return list(json.loads(await setting(connection, _DUE) or "[]"))
+
+
+def _journal(text: str | None) -> rosters.Journal:
+    return [
+        rosters.Step(digest, version, {int(at): whole for at, whole in touched.items()})
+        for digest, version, touched in json.loads(text or "[]")
+    ]
 
 
 def _json(document: Any) -> bytes:

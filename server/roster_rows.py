@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from sqlalchemy import Select, func, select
@@ -56,6 +56,15 @@ class Standing:
                     held.expires,
                 ),
             )
+
+
+async def standing_of(
+    connection: AsyncConnection, names: Sequence[str]
+) -> list[tuple[str, RosterEntry]]:
+    """Some cards, and all cards of some members, each with its member and in its newest state."""
+    chosen = cards.c.card.in_(names) | cards.c.member.in_(names)
+    found = await connection.execute(_newest().where(chosen))
+    return [(name, replace(_entry(tuple(common)), member=owner)) for name, owner, *common in found]
 
 
 async def standing(connection: AsyncConnection) -> Standing:

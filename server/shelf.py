@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from hashlib import sha256
 from itertools import count
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from sqlalchemy import delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -25,6 +25,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from server.database import Database
 from server.publish import Repository
 from server.schema_publications import publication_pieces, publications
+
+#: What is done with a connection that may write.
+Work: TypeAlias = Callable[[AsyncConnection], Awaitable[None]]
 
 TIMESTAMP: Final = "metadata/timestamp.json"
 PIECE_BYTES: Final = 4 << 20
@@ -67,8 +70,12 @@ class Shelf:
             DatabaseFault: the database is busy; nothing was published.
         """
         async with self._turn:
+            self._at_end: list[Work] = []
             if not self.shared:
                 yield self._repository
+                if self._at_end:
+                    async with self._database.writing() as connection:
+                        await self._end(connection)
                 return
             async with self._database.writing() as connection:
                 await self._database.in_turn(connection, _PUBLICATION_LOCK)
@@ -76,10 +83,19 @@ class Shelf:
                 try:
                     yield self._repository
                     put = await self._put(connection, rows)
+                    await self._end(connection)
                 except BaseException:
                     self._same.clear()  # the folder may hold what was never published
                     raise
             self._same = put
+
+    def at_end(self, work: Work) -> None:
+        """Has something done in the transaction that puts the change under way in force."""
+        self._at_end.append(work)
+
+    async def _end(self, connection: AsyncConnection) -> None:
+        for work in self._at_end:
+            await work(connection)
 
     async def timestamp(self) -> bytes | None:
         """The newest timestamp, ``None`` if nothing was published."""

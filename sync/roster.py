@@ -317,6 +317,11 @@ class Roster:
         little = int.from_bytes
         return self._entry(index, little(bits, "little"), little(member, "little"))
 
+    def place(self, card: str) -> int | None:
+        """The place of a listed card, ``None`` if it is not listed or prefixes are shared."""
+        index, here, _ = self._place(int.from_bytes(card_bytes(card)[:8], "big"))
+        return index if here and not self.layout.collisions else None
+
     def _place(self, key: int) -> tuple[int, bool, bool]:
         """Index of the first prefix that is not below ``key``; whether it, and the next, equal it.
 

@@ -145,7 +145,7 @@ def _stream(
     for count, (data, entry) in _ordered(records):
         blocks[0].append(int.from_bytes(data[:8], "big"))
         blocks[1].append(_member(entry, count))
-        blocks[2].append(_attributes(entry, builder, count))
+        blocks[2].append(attributes_of(entry, builder, count))
         if before[:8] == data[:8]:
             if not collisions or collisions[-1][0] != count - 2:
                 collisions.append((count - 2, int.from_bytes(before[8:], "big")))
@@ -184,7 +184,12 @@ def _member(entry: RosterEntry, number: int) -> int:
     return value
 
 
-def _attributes(entry: RosterEntry, builder: TableBuilder, number: int) -> int:
+def attributes_of(entry: RosterEntry, builder: TableBuilder, number: int) -> int:
+    """The 4 bytes of attributes of the record with this number, as a number.
+
+    Raises:
+        RosterInvalid: names the record that cannot be held.
+    """
     if entry.status not in STATUSES:
         raise RosterInvalid(f"record {number}: status {entry.status!r} is not in {STATUSES}")
     month = 0

@@ -21,7 +21,7 @@ import json
 import os
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
@@ -40,18 +40,18 @@ MAGIC: Final = b"redcard-rdelta/2"
 #: magic, version before, version after, as_of_ms, count before, count after, changes, tables bytes.
 HEADER: Final = struct.Struct("<16sQQQQQQQ")
 DELTA_BYTES_MAX: Final = 64 << 20
-_ATTRIBUTES: Final = 8
+ATTRIBUTES: Final = 8
 _MEMBER: Final = 9
 _GONE: Final = 10
 _NEW: Final = 11
-_BODY: Final = {_ATTRIBUTES: 4, _MEMBER: 12, _GONE: 0, _NEW: 20}
+_BODY: Final = {ATTRIBUTES: 4, _MEMBER: 12, _GONE: 0, _NEW: 20}
 _COPY: Final = 1 << 18
 #: Records that are compared at once as bytes; most pieces of two rosters are equal.
 _PIECE: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
-class _Change:
+class Change:
     """One operation at a position of the older roster; ``fields`` are prefix, member, bits."""
 
     index: int
@@ -68,18 +68,32 @@ def make_delta(older: Roster, newer: Roster) -> bytes | None:
     """
     if older.layout.collisions or newer.layout.collisions:
         return None
-    names = _appended(older.tables, newer.tables)
+    names = appended(older.tables, newer.tables)
     if names is None:
         return None
-    pieces, count, at = [b""], 0, 0
-    for change in _compare(older, newer):
+    return pack_delta(older.version, len(older), newer.layout, names, _compare(older, newer))
+
+
+def pack_delta(
+    version: int, count: int, newer: Layout, names: bytes, changes: Iterable[Change]
+) -> bytes | None:
+    """The bytes of a delta, ``None`` if there are too many.
+
+    Args:
+        version: of the older roster.
+        count: of its cards.
+        newer: version, time and count of the newer one.
+        names: what its tables have beyond those of the older one; see ``appended``.
+        changes: in the order of the older roster.
+    """
+    pieces, number, at = [b""], 0, 0
+    for change in changes:
         pieces.append(_encode(change, change.index - at))
         at = change.index
-        count += 1
+        number += 1
     header = HEADER.pack(
-        MAGIC, older.version, newer.version, newer.as_of_ms, len(older), len(newer), count,
-        len(names),
-    )  # fmt: skip
+        MAGIC, version, newer.version, newer.as_of_ms, count, newer.count, number, len(names)
+    )
     data = header + zlib.compress(names + b"".join(pieces), 9)
     return data if len(data) <= DELTA_BYTES_MAX else None
 
@@ -113,7 +127,7 @@ def apply_delta(old: Path, delta: Path, new: Path) -> None:
             partial.unlink(missing_ok=True)
 
 
-def _compare(older: Roster, newer: Roster) -> Iterator[_Change]:
+def _compare(older: Roster, newer: Roster) -> Iterator[Change]:
     """Walks both rosters by prefix."""
     i = j = 0
     while i < len(older) or j < len(newer):
@@ -125,16 +139,16 @@ def _compare(older: Roster, newer: Roster) -> Iterator[_Change]:
         if before == after:
             member, bits = newer.members[j], newer.attributes[j]
             if member != older.members[i]:
-                yield _Change(i, _MEMBER, (0, member, bits))
+                yield Change(i, _MEMBER, (0, member, bits))
             elif bits != older.attributes[i]:
                 same = bits >> 3 == older.attributes[i] >> 3
-                yield _Change(i, bits & 7 if same else _ATTRIBUTES, (0, 0, bits))
+                yield Change(i, bits & 7 if same else ATTRIBUTES, (0, 0, bits))
             i, j = i + 1, j + 1
         elif after is None or (before is not None and before < after):
-            yield _Change(i, _GONE, (0, 0, 0))
+            yield Change(i, _GONE, (0, 0, 0))
             i += 1
         else:
-            yield _Change(i, _NEW, (after, newer.members[j], newer.attributes[j]))
+            yield Change(i, _NEW, (after, newer.members[j], newer.attributes[j]))
             j += 1
 
 
@@ -156,10 +170,10 @@ def _sections(roster: Roster) -> tuple[int, int, int]:
     return (len(roster.layout.header()), roster.layout.members, roster.layout.attributes)
 
 
-def _encode(change: _Change, distance: int) -> bytes:
+def _encode(change: Change, distance: int) -> bytes:
     prefix, member, bits = change.fields
     body = {
-        _ATTRIBUTES: struct.pack("<I", bits),
+        ATTRIBUTES: struct.pack("<I", bits),
         _MEMBER: struct.pack("<QI", member, bits),
         _NEW: struct.pack("<QQI", prefix, member, bits),
     }.get(change.operation, b"")
@@ -175,7 +189,7 @@ def _varint(value: int) -> bytes:
     return bytes(pieces)
 
 
-def _decode(data: bytes, start: int, count: int, older_count: int) -> Iterator[_Change]:
+def _decode(data: bytes, start: int, count: int, older_count: int) -> Iterator[Change]:
     at, index = start, 0
     for _ in range(count):
         distance, at = _read_varint(data, at)
@@ -190,13 +204,13 @@ def _decode(data: bytes, start: int, count: int, older_count: int) -> Iterator[_
         at += 1 + size
         if operation == _NEW:
             prefix, member, bits = struct.unpack("<QQI", body)
-            yield _Change(index, operation, (prefix, member, bits))
+            yield Change(index, operation, (prefix, member, bits))
         elif operation == _MEMBER:
-            yield _Change(index, operation, (0, *struct.unpack("<QI", body)))
-        elif operation == _ATTRIBUTES:
-            yield _Change(index, operation, (0, 0, *struct.unpack("<I", body)))
+            yield Change(index, operation, (0, *struct.unpack("<QI", body)))
+        elif operation == ATTRIBUTES:
+            yield Change(index, operation, (0, 0, *struct.unpack("<I", body)))
         else:
-            yield _Change(index, operation, (0, 0, 0))
+            yield Change(index, operation, (0, 0, 0))
     if at != len(data):
         raise RosterInvalid("nothing may follow the last change")
 
@@ -230,7 +244,7 @@ def _apply(older: Roster, layout: Layout, data: bytes, start: int, out: IO[bytes
             bits = change.fields[2]
             if change.operation == _MEMBER:
                 member = change.fields[1]
-            elif change.operation < _ATTRIBUTES:
+            elif change.operation < ATTRIBUTES:
                 bits = older.attributes[done] & ~7 | change.operation
             sections.put(prefix, member, bits)
         done += 1
@@ -283,7 +297,7 @@ class _Sections:
             buffer.clear()
 
 
-def _appended(older: Tables, newer: Tables) -> bytes | None:
+def appended(older: Tables, newer: Tables) -> bytes | None:
     """What the newer tables have beyond the older ones; None if they do not begin with them."""
     pairs: tuple[tuple[tuple[object, ...], tuple[object, ...]], ...] = (
         (older.places, newer.places),
@@ -322,7 +336,10 @@ def _read_head(data: bytes, older: Roster) -> tuple[Layout, Tables, int]:
         raise RosterInvalid("this is not a roster delta of format 2")
     if changes > len(data) or count > old_count + changes:
         raise RosterInvalid("the delta promises more than it can hold")
-    if (before, old_count) != (older.version, len(older)) or older.layout.collisions:
+    # One that says what some cards are now leads from all versions since its first; whether it
+    # did is proved by the hash of what it gives.
+    leads = before <= older.version < after and old_count == len(older)
+    if not leads or older.layout.collisions:
         raise RosterInvalid(f"the delta leads from version {before}, this is {older.version}")
     start = HEADER.size + length
     tables = _extended(older.tables, data[HEADER.size : start])

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from server import rosters
+from server.card_list import Membership
 from server.core import ServerCore
-from server.rosters import DELTAS_FIELD, DELTAS_PATH, ROSTER_TARGET
+from server.rosters import (
+    DELTA_FILES_KEPT,
+    DELTAS_FIELD,
+    DELTAS_PATH,
+    ROSTER_TARGET,
+)
 from sync.roster import Roster
 from sync.roster_delta import apply_delta
 from sync.snapshot import SnapshotStore
 from sync.transport import Request, Response
-from tests.server.world import Time, card, people, play
+from tests.server.world import Time, card, member, people, play
 
 
 class Folder:
@@ -64,18 +73,58 @@ def test_a_terminal_of_yesterday_fetches_the_changes_alone(home: Path, tmp_path:
     play(scenario, home)
 
 
-def test_only_deltas_from_versions_that_are_here_are_named(home: Path) -> None:
+def test_a_delta_leads_from_every_one_of_many_single_changes(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def scenario(core: ServerCore, _time: Time) -> None:
-        for n in range(30):
-            await core.set_card(card(n % 20), ("blocked", "active")[n % 2])
+        await core.take_members(people(3_000))
+        root, folder = core.repository.root(), Folder(core.repository.folder)
+        kept: dict[int, SnapshotStore] = {}
+        monkeypatch.setattr(rosters, "JOURNAL_STEPS_MAX", 20)
+        for n in range(26):
+            if n in {0, 7, 15, 25}:
+                kept[n] = SnapshotStore(tmp_path / f"t{n}", root, {ROSTER_TARGET: apply_delta})
+                kept[n].refresh(folder)
+            if n % 9 == 4:
+                await core.set_member(member(n), ("suspended", "active")[n % 2])
+            else:
+                await core.set_card(card(n % 40), ("blocked", "active", "replaced")[n % 3])
+        for n, store in kept.items():
+            folder.fetched.clear()
+            store.refresh(folder)
+            assert roster_bytes(store) == core.repository.target(ROSTER_TARGET)
+            whole = any(one.endswith(".roster.bin") for one in folder.fetched)
+            assert whole is (n < 6), f"from {n}"
+            sizes = [size for name, size in folder.fetched.items() if DELTAS_PATH in name]
+            assert max(sizes, default=0) < 600
         named = core.repository.targets("status")
         deltas = {path for path in named if path.startswith(DELTAS_PATH)}
-        assert 3 <= len(deltas) <= 8
         signed = core.repository._read("status").signed
         leads = signed.targets[ROSTER_TARGET].custom[DELTAS_FIELD]
         assert set(leads.values()) == deltas
+        assert (len(deltas), len(leads)) == (1, 20)
         files = list((core.repository.folder / "targets" / DELTAS_PATH).iterdir())
-        assert len(files) <= 24
+        assert len(files) <= DELTA_FILES_KEPT
+
+    play(scenario, home)
+
+
+def test_single_changes_give_the_roster_that_is_built_anew(home: Path) -> None:
+    async def scenario(core: ServerCore, _time: Time) -> None:
+        await core.set_card(card(3), "blocked")
+        await core.set_member(member(5), "suspended")
+        edited = core.repository.target(ROSTER_TARGET)
+        await core.publish_roster()
+        anew = core.repository.target(ROSTER_TARGET)
+        assert edited is not None
+        assert anew is not None
+        # Magic, then the version, which is one more.
+        assert (edited[:16], edited[24:]) == (anew[:16], anew[24:])
+        await core.take_members([Membership(card(900), member(900))])
+        await core.set_card(card(900), "blocked")
+        again = core.repository.target(ROSTER_TARGET)
+        assert again is not None
+        assert len(again) > len(anew)
 
     play(scenario, home)
 
