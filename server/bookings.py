@@ -22,7 +22,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from ledger.rules import windows
 from ledger.rules.offer import Offer, Venue
 from server import reservations
-from server.errors import ImportRefused, PublicationRefused, ServerError, TerminalUnknown
+from server.errors import (
+    BookingRefused,
+    ImportRefused,
+    PublicationRefused,
+    ServerError,
+    TerminalUnknown,
+)
 from server.home import RESERVATIONS
 from server.identity_map import mask_name
 from server.offers import Published
@@ -297,13 +303,15 @@ async def _one(core: ServerCore, found: Sequence[tuple[str, str]], wanted: Wante
         names = {one: (await core.identities.masked(CONSOLE_ACTOR, one)).name for one in members}
         members = {one for one, name in names.items() if name == mask_name(wanted.name)}
     if not members:
-        raise ImportRefused(
-            f"no card in force ends in {wanted.last4}: ask the caller again, nothing was booked"
+        raise BookingRefused(
+            f"no card in force ends in {wanted.last4}: ask the caller again, nothing was booked",
+            cause="no_card",
         )
     if len(members) > 1:
-        raise ImportRefused(
+        raise BookingRefused(
             f"{len(members)} members' cards end in {wanted.last4}: ask for the name, or let the "
-            "member come with the card; nothing was booked"
+            "member come with the card; nothing was booked",
+            cause="several_cards",
         )
     return next(card for card, member in reversed(found) if member in members)
 
@@ -323,8 +331,9 @@ def _session(published: Published, wanted: Wanted, venue: Venue) -> tuple[int, i
         told = (
             "there is no later one" if opens is None else f"the next begins {_text(opens, venue)}"
         )
-        raise ImportRefused(
-            f"{wanted.offer} has no session at {wanted.session}: {told}; nothing was booked"
+        raise BookingRefused(
+            f"{wanted.offer} has no session at {wanted.session}: {told}; nothing was booked",
+            cause="no_session",
         )
     if not offer.sessions:
         return from_ms, 0
@@ -338,10 +347,11 @@ def _in_time(published: Published, wanted: Wanted, venue: Venue, from_ms: int, n
     assert isinstance(offer, Offer)
     if not windows.booked_in_time(offer, now_ms, from_ms, venue.zone):
         first = windows.local_day(now_ms, venue.zone) + timedelta(days=offer.booking_days)
-        raise ImportRefused(
+        raise BookingRefused(
             f"{offer.id} must be booked at least {offer.booking_days} day(s) before, so from "
             f"{first.isoformat()} on; nothing was booked. On the day a supervisor may let the "
-            "member in"
+            "member in",
+            cause="too_late",
         )
 
 

@@ -10,6 +10,7 @@ ServerError
 ├── TerminalUnknown         no terminal or ledger of this name
 ├── RequestUnauthentic      a terminal's signed request does not verify or is too old
 ├── ImportRefused           a file was refused whole; carries the line
+│   └── BookingRefused      a booking that cannot be; carries the cause
 ├── PublicationRefused      offers or keys that may not be published
 ├── NotAllowed              a person has not the right to do or see this
 ├── PersonUnknown           no person of this sign-in name
@@ -87,6 +88,19 @@ class ImportRefused(ServerError):
         """Puts the line in front of the message."""
         super().__init__(f"line {line}: {message}" if line else message)
         self.line = line
+
+
+class BookingRefused(ImportRefused):
+    """A booking that cannot be; nothing was booked.
+
+    Attributes:
+        cause: one word for the terminal that asked, of ``sync.booking.CAUSES``.
+    """
+
+    def __init__(self, message: str, *, cause: str) -> None:
+        """Keeps the cause."""
+        super().__init__(message)
+        self.cause = cause
 
 
 class PublicationRefused(ServerError):

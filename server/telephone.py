@@ -35,7 +35,9 @@ async def answer_booking(core: ServerCore, ledger: str, origin: str, body: bytes
     try:
         issued = await bookings.book(core, wanted)
     except (ImportRefused, PublicationRefused, TerminalUnknown) as fault:
-        answer = replace(answer, fault=str(fault))
+        # What the stock or the publication refuses is a session without room.
+        told = "full" if isinstance(fault, PublicationRefused) else ""
+        answer = replace(answer, fault=str(fault), cause=getattr(fault, "cause", told))
     else:
         answer = replace(
             answer,

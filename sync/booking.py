@@ -23,6 +23,8 @@ ANSWER_FORMAT: Final = "redcard-booked/v1"
 TEXT_CHARACTERS_MAX: Final = 64
 FAULT_CHARACTERS_MAX: Final = 512
 UNITS_MAX: Final = 1_000
+#: Why a booking cannot be, for a page that says it in its own words.
+CAUSES: Final = ("no_card", "several_cards", "no_session", "too_late", "full")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +56,7 @@ class BookingAnswer:
         question: SHA-256 of the question's body, in hexadecimal.
         reservation: of the token, which comes by the feed; empty for a refusal.
         fault: why not, one sentence; empty when it was booked.
+        cause: the same as one word of ``CAUSES``; empty for any other, and from older servers.
     """
 
     origin: str
@@ -63,6 +66,7 @@ class BookingAnswer:
     from_ms: int = 0
     until_ms: int = 0
     fault: str = ""
+    cause: str = ""
 
 
 def bookings_path(ledger: str) -> str:
@@ -125,6 +129,8 @@ def encode_booked(answer: BookingAnswer) -> str:
         "until_ms": answer.until_ms,
         "fault": answer.fault[:FAULT_CHARACTERS_MAX],
     }
+    if answer.cause:
+        record["cause"] = answer.cause
     return f"{ANSWER_FORMAT}\n{canonical.encode(record).decode('utf-8')}\n"
 
 
@@ -150,10 +156,16 @@ def decode_booked(text: str) -> BookingAnswer:
         from_ms=_number(fields, "from_ms"),
         until_ms=_number(fields, "until_ms"),
         fault=_text(fields, "fault"),
+        cause=_cause(fields.get("cause", "")),
     )
     if bool(answer.reservation) == bool(answer.fault):
         raise Malformed("an answer is a reservation or a fault")
     return answer
+
+
+def _cause(value: Value) -> str:
+    # A newer server may know more causes: the sentence says them all the same.
+    return value if isinstance(value, str) and value in CAUSES else ""
 
 
 def _check(question: BookingQuestion) -> None:

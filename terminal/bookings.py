@@ -78,7 +78,8 @@ class BookingList:
             )
         if answer.fault:
             word = "booking_too_late" if self._too_late(question, venue) else "booking_refused"
-            raise RequestInvalid(answer.fault, field="booking", word=word)
+            cause = f"booking_{answer.cause}" if answer.cause else ""
+            raise RequestInvalid(answer.fault, field="booking", word=word, cause=cause)
         booked = Reservation(
             answer.reservation, "", offer, venue.id, answer.from_ms, answer.until_ms, units
         )

@@ -79,13 +79,15 @@ class RequestInvalid(TerminalError):
     Attributes:
         field: name of the offending field.
         word: stable word for programs, for example ``nonce_required``.
+        cause: a narrower word for the pages, where they say more; else empty.
     """
 
-    def __init__(self, message: str, *, field: str, word: str = "invalid") -> None:
+    def __init__(self, message: str, *, field: str, word: str = "invalid", cause: str = "") -> None:
         """Keeps field and word for the problem document."""
         super().__init__(f"field {field}: {message}")
         self.field = field
         self.word = word
+        self.cause = cause
 
 
 class ShiftState(TerminalError):

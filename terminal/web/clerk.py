@@ -48,7 +48,8 @@ class Clerk:
             word = "ledger_fault"
         except TerminalError as error:
             # The service said no before anything was written.
-            word = str(getattr(error, "word", "")) or _WORDS.get(type(error).__name__, "refused")
+            told = getattr(error, "cause", "") or getattr(error, "word", "")
+            word = str(told) or _WORDS.get(type(error).__name__, "refused")
         if desk is None:
             return None
         following: Job | None = desk.finished(job, answer, word, result)

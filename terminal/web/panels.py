@@ -42,6 +42,18 @@ _REFUSALS: Final[Mapping[str, str]] = {
     "booking_refused": _(
         "Not booked: no card in force ends so, or the session is full or not given. Please check."
     ),
+    "booking_no_card": _(
+        "Not booked: no card in force ends so. Please ask for the digits once more."
+    ),
+    "booking_several_cards": _(
+        "Not booked: several members' cards end so. Please ask for the name and enter it."
+    ),
+    "booking_no_session": _(
+        "Not booked: there is no session at that time. Please look the offer up for the next one."
+    ),
+    "booking_full": _(
+        "Not booked: this session has no room or is not given. Please offer another one."
+    ),
     "booking_too_late": _(
         "Not booked: this must be booked days before. On the day a supervisor may let them in."
     ),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -60,6 +62,10 @@ def test_bounds_are_named() -> None:
             encode_booking(BookingQuestion(**{**good, name: value}))  # type: ignore[arg-type]
     with pytest.raises(Malformed, match="at most"):
         decode_booking(b"x" * 5_000)
+    full = BookingAnswer(origin="o", question="q", signed_ms=1, fault="no room", cause="full")
+    assert decode_booked(encode_booked(full)) == full
+    newer = encode_booked(replace(full, cause="of_tomorrow"))
+    assert decode_booked(newer) == replace(full, cause="")
     both = BookingAnswer(origin="o", question="q", signed_ms=1, reservation="r", fault="f")
     with pytest.raises(Malformed, match="a reservation or a fault"):
         decode_booked(encode_booked(both))

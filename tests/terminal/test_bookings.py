@@ -69,9 +69,11 @@ def test_a_session_that_must_be_booked_days_before(
     with pytest.raises(RequestInvalid, match=r"at least 1 day.* from 2014-05-31 on") as error:
         work.book("counter", "tour", "2014-05-30T16:00", "8821")
     assert error.value.word == "booking_too_late"
+    assert error.value.cause == "booking_too_late"
     with pytest.raises(RequestInvalid) as unknown:
         work.book("counter", "tour", "2014-05-31T10:00", "9999")
     assert unknown.value.word == "booking_refused"
+    assert unknown.value.cause == "booking_no_card"
     booked = work.book("counter", "tour", "2014-05-31T10:00", "8821")
     station.clock.pass_ms(DAY_MS // 2 + DAY_MS // 4)
     again = work.book("counter", "tour", "2014-05-31T10:00", "8821")
