@@ -41,6 +41,7 @@ def readers() -> None:
 @pass_session
 def list_readers(session: Session) -> int:
     """All readers of this machine, each with the profile that fits it."""
+    from firmware_profiles.model import version_text
     from readers.discovery import discover, discover_ports
     from readers.errors import ServiceMissing
     from terminal.reader_profiles import profiles_of
@@ -66,6 +67,10 @@ def list_readers(session: Session) -> int:
                 "profile": one.match.profile.id,
                 "score": one.match.score,
                 "why": list(one.match.why),
+                "firmware": one.sighting.firmware,
+                "device_version": ""
+                if (held := one.sighting.device_version) is None
+                else version_text(held),
                 "remark": one.remark,
             }
             for one in found

@@ -98,11 +98,24 @@ def torn(service: Pcscd) -> float:
 
 
 def mute(service: Pcscd) -> float:
-    """A card never answers; it is taken off and the reader is ready."""
+    """A card never answers; it is taken off and the reader is ready.
+
+    The card must have been mute for the whole of an exchange's time: the same card without the
+    fault, just before, is served and never a fault.
+    """
     with _watched(service) as (stack, seen):
+        stack.lay(0, TestCard(), seen)
+        seen.wait_results()
+        if seen.results != [SERVED]:
+            raise AssertionError(f"a card that answers was not served: {seen.results}")
+        stack.places[0].remove()
+        seen.wait_state(stack.names[0], ReaderState.READY)
+        laid = time.monotonic()
         stack.places[0].insert(FaultyCard(TestCard(), Faults(mute_at=1)))
         seen.wait_state(stack.names[0], ReaderState.FAULT)
         moment = time.monotonic()
+        if (moment - laid) * 1000 < HASTY_MS or SERVED in seen.results[1:]:
+            raise AssertionError(f"the card was not mute: a fault after {moment - laid:.2f} s")
         stack.places[0].remove()
         seen.wait_state(stack.names[0], ReaderState.READY)
         return _since(moment)
