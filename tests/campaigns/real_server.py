@@ -43,9 +43,11 @@ from tests.sync.signed_log import DOMAIN, SignedLog, key, ledger_name
 #: Schedules between two starts of the server, whose database takes new ledgers meanwhile.
 CHUNK: Final = 250
 TERMINALS_AT_ONCE: Final = 4
+#: While the server is killed, most of a terminal's time is waiting for its next start.
+TERMINALS_AT_ONCE_KILLED: Final = 32
 ATTEMPTS_MAX: Final = 120
 #: The server works so long between two kills, in seconds.
-LIFE_S: Final = (0.02, 0.5)
+LIFE_S: Final = (0.02, 3.0)
 START_S: Final = 60.0
 _ENDS: Final = {SyncStatus.OK, SyncStatus.OFFLINE, SyncStatus.UNVERIFIED, SyncStatus.OVERLOADED}
 
@@ -255,7 +257,7 @@ def play(
     server.wait()
     with FaultProxy(server.address, first, faults) as proxy:
         terminals = [Terminal(log, keys, proxy.port, first + at) for at, log in enumerate(logs)]
-        with ThreadPoolExecutor(TERMINALS_AT_ONCE) as pool:
+        with ThreadPoolExecutor(TERMINALS_AT_ONCE_KILLED if kills else TERMINALS_AT_ONCE) as pool:
             if kills:
                 with killing(server, first):
                     told = list(pool.map(Terminal.run, terminals))
