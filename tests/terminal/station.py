@@ -26,13 +26,15 @@ class Station(Rig):
         federation: Federation,
         clock: HandClock,
         terminal: str = TERMINAL,
+        code: str = "",
     ) -> None:
         self.federation = federation
         self.world, self.clock = world, clock
         self.keys = MemoryKeyStore()
         self.probe = no_probe
         self.home = Home.create(path, CONFIG.format(extra='sync_every = "1h"'))
-        enrol(self.home, federation.code(terminal), federation.transport, clock, keys=self.keys)
+        code = code or federation.code(terminal)
+        enrol(self.home, code, federation.transport, clock, keys=self.keys)
         self.start()
 
     def start(self, **more: object) -> None:
