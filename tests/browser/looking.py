@@ -91,7 +91,8 @@ def look(page: Page) -> Sight:
 
 def violations(page: Page) -> list[str]:
     """What axe-core finds wrong with the page."""
-    page.evaluate(_axe_source())
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(_axe_source())
     found = page.evaluate(_RUN_AXE)
     return [str(one) for one in found]
 
@@ -110,12 +111,13 @@ def until(page: Page, condition: str, seconds: float = 8.0) -> None:
 
 
 def settle(page: Page) -> None:
-    """Waits until what is on its way has been painted and its motion has ended."""
+    """Waits until what is on its way has been painted, and brings its motion to its end."""
     page.evaluate(
         """async () => {
           await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
           const ends = (one) => one.effect.getComputedTiming().iterations !== Infinity;
           const motion = document.getAnimations().filter(ends);
+          for (const one of motion) one.finish();
           await Promise.all(motion.map((one) => one.finished.catch(() => {})));
         }"""
     )
