@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+_AGAIN_S: Final = 0.1
 _TEXTS: Final = ("text/", "application/javascript", "application/json")
 
 
@@ -80,11 +81,13 @@ class EventStream(Response):
             await asyncio.wait({sending, gone}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for one in (sending, gone):
-                one.cancel()
-            done = await asyncio.gather(sending, gone, return_exceptions=True)
+                # Whoever loses a cancellation is told again: no stream outlives its reader.
+                while not one.done():
+                    one.cancel()
+                    await asyncio.wait({one}, timeout=_AGAIN_S)
             await self._events.aclose()
-        if isinstance(done[0], Exception):
-            raise done[0]
+        if not sending.cancelled():
+            sending.result()
 
     async def _send(self, send: Send) -> None:
         async for text in self._events:

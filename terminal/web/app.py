@@ -177,9 +177,9 @@ class Pages:
                     last = text
                     yield f"data: {text}\n\n"
                 try:
-                    await asyncio.wait_for(
-                        changed.wait(), self._patience(drawn.redraw_ms, stage.beat_s)
-                    )
+                    # wait_for of Python 3.11 may lose a cancellation that comes with a change.
+                    async with asyncio.timeout(self._patience(drawn.redraw_ms, stage.beat_s)):
+                        await changed.wait()
                 except TimeoutError:
                     if drawn.redraw_ms is None:
                         yield "event: beat\ndata: 1\n\n"

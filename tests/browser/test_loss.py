@@ -157,10 +157,11 @@ def bring(page: Page, terminal: StandIn, hand: Hand, name: str) -> str:
     go, state = test_kiosk_page.STATES[name]
     go(terminal)
     if state == "reading":
-        # Shown once it has lasted: the clock moves when the page's server has seen the card.
-        page.wait_for_timeout(100)
-        hand.ms += 300
-        terminal.change(KIOSK)
+        # Shown once it has lasted since the page's server saw the card, whenever that is.
+        while page.get_attribute("body", "data-state") != state:
+            hand.ms += 300
+            terminal.change(KIOSK)
+            page.wait_for_timeout(20)
     page.wait_for_selector(f"body[data-state={state}]")
     return page.inner_text("h1")
 
