@@ -73,6 +73,22 @@ def test_the_work_of_another_process_is_the_work_of_this_one(path: Path, tree: b
         assert unpack_chunk(answer) == (0, chunk)
 
 
+@pytest.mark.parametrize("tree", [False, True])
+def test_another_process_does_what_nobody_takes(tmp_path: Path, tree: bool) -> None:
+    path = tmp_path / "ledger.db"
+    with create(path) as store:
+        for start in range(0, 5_000, 500):
+            store.append([tap(start + at) for at in range(500)])
+    job = Job(str(path), 5_002, (502, 5_002), tree=tree)
+    with audit_crew.crew(job, 2) as others, closing(connect_reader(path)) as connection:
+        found: dict[int, Chunk] = {}
+        while not others.alone:
+            found.update(others.found(wait=True))
+        assert list(others.found(wait=True)) == []
+        assert found == {at: check_chunk(connection, job, at) for at in range(job.chunks)}
+    assert all(chunk.whole for chunk in found.values())
+
+
 def test_a_pipe_that_is_too_small_leaves_tickets_to_the_asker(path: Path) -> None:
     chunks = 70_000
     with audit_crew.crew(Job(str(path), chunks * leaves.CHUNK_ENTRIES, (), tree=True), 1) as crew:
@@ -126,6 +142,9 @@ def test_a_process_that_dies_leaves_its_chunks_to_the_others(
     (tmp_path / "dies.py").write_text(f"import os, sys\nos.read(int(sys.argv[1]), 4)\n{last_act}\n")
     monkeypatch.setattr(audit_worker, "__file__", str(tmp_path / "dies.py"))
     for tree in (False, True):
+        with audit_crew.crew(everything(tmp_path / "two.db", 3_002, tree=tree), 2) as others:
+            while not others.alone:
+                assert list(others.found(wait=True)) == []
         report = audit.verify_database(tmp_path / "two.db", tree=tree, processes=2)
         assert (report.ok, report.size) == (True, 3_002)
 

@@ -75,6 +75,13 @@ def test_values_at_their_limits_are_taken() -> None:
         assert stamping.encode(entry) == in_full(entry)
 
 
+def test_a_switch_is_no_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stamping, "_shapes", {})
+    for value in (True, False, 1, True):
+        entry = {**WHOLE, "closed": value}
+        assert stamping.encode(entry) == in_full(entry)
+
+
 def test_each_form_is_looked_at_in_every_entry() -> None:
     goods = {
         **{name: WHOLE[name] for name in "v seq boot ts_ms mono_ms offer venue".split()},
