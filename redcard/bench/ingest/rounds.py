@@ -142,7 +142,7 @@ def _large(bench: Lab, scale: Scale) -> list[Figure]:
             if number:  # the first warms everything up
                 for into, rate in zip((ours, copies, signed), rates, strict=True):
                     into.append(rate)
-            sent = posts
+            sent += posts + few
     bench.know(url, sent)
     judged = [bench.at(url, _judge_rate)]
     return [
@@ -188,6 +188,7 @@ def _small(bench: Lab, scale: Scale) -> list[Figure]:
     ours: list[float] = []
     bare: list[float] = []
     count = 25 * scale.batches
+    sent: list[Post] = []
     with (
         workers(bench.home, "server", url) as plain,
         workers(bench.home, "no-database", url) as without,
@@ -198,10 +199,11 @@ def _small(bench: Lab, scale: Scale) -> list[Figure]:
                 _rate(plain.port, posts, CONNECTIONS_SMALL),
                 _rate(without.port, posts, CONNECTIONS_SMALL),
             )
+            sent += posts
             if number:
                 ours.append(rates[0])
                 bare.append(rates[1])
-    bench.know(url, posts)
+    bench.know(url, sent)
     judged = [bench.at(url, _judge_rate)]
     return [
         figure("ingest_of_one", "entries/s", ours, bare, 0.5, aim="at least"),
