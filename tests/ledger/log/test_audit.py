@@ -352,6 +352,20 @@ def test_the_tree_knows_the_place_of_an_entry(tmp_path: Path) -> None:
     assert entries_named(audit.verify_directory(place, tree=True)) == {(2, "order")}
 
 
+@pytest.mark.parametrize("seq", [700, 768, 2_048])
+def test_what_contradicts_an_entry_of_an_earlier_tile(tmp_path: Path, seq: int) -> None:
+    """In the middle of a tile, at the start of one, and at the start of another chunk."""
+    entries: list[Entry | bytes] = [*begin()]
+    entries += [stamped(at, mono_ms=9_000 + at) for at in range(2, 2_400)]
+    entries[seq] = stamped(seq, mono_ms=9_000 + seq - 2)
+    entries[seq + 1] = stamped(seq + 1, mono_ms=9_001 + seq, nonce=str(stamped(400)["nonce"]))
+    place = write(tmp_path / "out", entries)
+    ours, theirs = audit.verify_directory(place), verify.verify_directory(place)
+    expected = {(seq, "order"), (seq + 1, "duplicate_nonce")}
+    assert entries_named(ours) == entries_named(theirs) == expected
+    assert sorted(map(str, ours.faults)) == sorted(map(str, theirs.faults))
+
+
 @pytest.mark.parametrize("count", [2_100, 2_099])
 def test_a_shift_adds_up_across_chunks_and_after_another(tmp_path: Path, count: int) -> None:
     entries: list[Entry | bytes] = [*begin(), stamped(2, shift="a")]
