@@ -11,7 +11,7 @@ from tests.browser.conftest import LOCALES
 from tests.browser.looking import violations
 from tests.browser.office_world import OfficeSite
 
-LAPTOP, DESK = (1280, 800), (1920, 1080)
+LAPTOP, DESK, NARROW = (1280, 800), (1920, 1080), (640, 1000)
 TEXT_PX_MIN = 14
 
 _LOOK = """
@@ -33,7 +33,7 @@ _LOOK = """
     const svg = host.closest('svg');
     if (svg) px *= svg.getBoundingClientRect().width / svg.viewBox.baseVal.width;
     if (px < LEAST - 0.1) wrong.push(`small ${px.toFixed(1)}: ${text.slice(0, 30)}`);
-    if (!host.closest('.scroll') && (box.left < -1 || box.right > innerWidth + 1))
+    if (!host.closest('.scroll, .chart') && (box.left < -1 || box.right > innerWidth + 1))
       wrong.push(`cut: ${text.slice(0, 30)}`);
     if (/\\ufffd|\\bNone\\b|undefined|NaN|%\\(|\\{\\w+\\}|Undefined/.test(text))
       wrong.push(`raw: ${text.slice(0, 40)}`);
@@ -55,6 +55,51 @@ _LOOK = """
   return wrong;
 }
 """.replace("LEAST", str(TEXT_PX_MIN))
+
+
+#: Menus, filters and forms are not for paper; nothing may stand beside it.
+_ON_PAPER = """
+() => {
+  const wrong = [...document.querySelectorAll('.side, .filters, form, .skip, .no-print')]
+    .filter((e) => e.checkVisibility()).map((e) => `printed: ${e.className || e.tagName}`);
+  if (document.documentElement.scrollWidth > innerWidth + 1) wrong.push('wider than the paper');
+  if (!document.querySelector('h1').checkVisibility()) wrong.push('no heading');
+  return wrong;
+}
+"""
+
+#: Notes where the focus comes, and returns how often Tab must be pressed: a field of a date or a
+#: time has a stop for each of its parts.
+_WATCH_FOCUS = """
+() => {
+  window.focused = []; window.unseen = [];
+  document.addEventListener('focusin', (event) => {
+    focused.push(event.target);
+    const style = getComputedStyle(event.target);
+    if (style.outlineStyle === 'none') unseen.push(event.target.outerHTML.slice(0, 60));
+  });
+  const kinds = 'a[href], button, input:not([type=hidden]), select, textarea, summary, '
+    + '[tabindex="0"]';
+  window.stops = [...document.querySelectorAll(kinds)]
+    .filter((e) => e.tabIndex >= 0 && !e.disabled && e.checkVisibility());
+  const parts = { date: 4, time: 4, 'datetime-local': 7 };
+  const start = stops.indexOf(document.activeElement);  // where a page puts the focus itself
+  return stops.slice(start + 1).reduce((all, one) => all + (parts[one.type] ?? 1), 0);
+}
+"""
+_HOW_IT_WENT = """
+() => {
+  const wrong = unseen.map((one) => `focus not seen: ${one}`);
+  // A press too many begins again at the top.
+  const again = focused.findIndex((one, i) => i && stops.indexOf(one) === 0);
+  if (again > 0) focused.length = again;
+  const missed = stops.slice(stops.indexOf(focused[0])).filter((one) => !focused.includes(one));
+  wrong.push(...missed.map((one) => `not reached: ${one.outerHTML.slice(0, 60)}`));
+  const order = focused.map((one) => stops.indexOf(one));
+  if (order.some((at, i) => i && at < order[i - 1])) wrong.push('the order jumps back');
+  return wrong;
+}
+"""
 
 
 @dataclass
@@ -81,6 +126,22 @@ class Visitor:
         found += self.complaints
         self.complaints.clear()
         return found
+
+    def paper(self) -> list[str]:
+        """What is wrong with the page as it stands when it is printed on A4, within its margins."""
+        self.page.emulate_media(media="print")
+        self.resize((688, 980))
+        shown = self.page.evaluate(_ON_PAPER)
+        self.page.emulate_media(media="screen")
+        self.resize(LAPTOP)
+        return [str(one) for one in shown]
+
+    def tab_through(self) -> list[str]:
+        """Goes through the page by the Tab key alone; returns what is wrong with the way."""
+        stops: int = self.page.evaluate(_WATCH_FOCUS)
+        for _ in range(stops):
+            self.page.keyboard.press("Tab")
+        return [str(one) for one in self.page.evaluate(_HOW_IT_WENT)]
 
     def resize(self, size: tuple[int, int]) -> None:
         """Makes the window as large as another screen."""

@@ -8,7 +8,7 @@ from server.pages.cases import link_of
 from server.roles import CONSOLE_ACTOR as CONSOLE
 from tests.browser.conftest import Album
 from tests.browser.looking import settle
-from tests.browser.office_eyes import DESK, LAPTOP, visit
+from tests.browser.office_eyes import DESK, LAPTOP, NARROW, visit
 from tests.browser.office_world import OfficeSite
 
 #: Pages that stand in the documentation: name of the picture, and its height where it is cut.
@@ -23,6 +23,8 @@ PICTURES = {
     "/settlement": "settlement",
     "/people": "people",
 }
+#: Of each kind of page one, at which axe looks at every size.
+AT_EVERY_SIZE = {"/", "/offers/new?copy=BJ-T-005", "/stock/XC-L-009", "/terminals"}
 
 
 def pages_of(site: OfficeSite) -> list[str]:
@@ -67,12 +69,14 @@ def walk(chromium: Browser, site: OfficeSite, album: Album, language: str) -> No
         if name:
             settle(window.page)
             album.take(window.page, f"office-{name}-{language}-1280")
-        window.resize(DESK)
-        found += window.wrong(axe=False)
+        looked_into = path in AT_EVERY_SIZE
+        for size in (DESK, NARROW) if looked_into or language == "en" else (DESK,):
+            window.resize(size)
+            found += window.wrong(axe=looked_into)
         window.resize(LAPTOP)
         if found:
             wrong[path] = found
     window.close()
-    assert not wrong
+    assert wrong == {}
     outside = [url for url in window.requests if not url.startswith(site.url + "/")]
     assert not outside

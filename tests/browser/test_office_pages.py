@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import combinations
 
 import pytest
 from playwright.sync_api import Browser
@@ -11,6 +12,7 @@ from tests.browser.conftest import Album
 from tests.browser.office_eyes import visit
 from tests.browser.office_walk import walk
 from tests.browser.office_world import UNUSED, OfficeSite, office
+from tests.screens.colour import VISIONS, distance
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
@@ -57,6 +59,22 @@ def test_without_scripts_every_page_and_form_works(chromium: Browser, site: Offi
     window.close()
 
 
+def test_every_page_of_the_menu_is_reached_whole_by_keyboard(
+    chromium: Browser, site: OfficeSite
+) -> None:
+    window = visit(chromium, site, language="en")
+    window.page.goto(site.url)
+    paths = window.page.eval_on_selector_all("nav a", "all => all.map(a => a.pathname)")
+    wrong = {}
+    for path in [*paths, "/offers/new?copy=BJ-T-005", "/stock/XC-L-009", "/people/chen"]:
+        window.page.goto(f"{site.url}{path}")
+        found = window.tab_through()
+        if found:
+            wrong[path] = found
+    window.close()
+    assert not wrong
+
+
 def test_a_page_is_walked_by_keyboard(chromium: Browser, site: OfficeSite) -> None:
     window = visit(chromium, site, language="en")
     page = window.page
@@ -94,6 +112,9 @@ def test_the_report_is_made_for_paper(chromium: Browser, site: OfficeSite, album
     seen = "e => e.checkVisibility({contentVisibilityAuto: true})"
     assert page.eval_on_selector(".chart:not(.half) details td", seen), "a curve has its numbers"
     page.emulate_media(media="screen")
+    for path in ("/settlement/1", "/reports/year", "/stock/XC-L-009"):
+        page.goto(f"{site.url}{path}?lang=zh")
+        assert window.paper() == [], path
     window.close()
 
 
@@ -106,5 +127,19 @@ def test_a_tile_is_told_by_more_than_its_colour(chromium: Browser, site: OfficeS
     assert len(boxes) == 16
     assert len({(width, height) for width, height, _, _ in boxes}) == 1
     assert all(shapes == 1 and len(text.split()) >= 3 for _, _, shapes, text in boxes)
+    read = """tone => {
+      const tile = document.querySelector('.tile'), held = tile.className;
+      tile.className = `tile ${tone}`;
+      const style = getComputedStyle(tile);
+      const own = style.backgroundColor === getComputedStyle(document.querySelector('.side'))
+        .backgroundColor ? style.borderTopColor : style.backgroundColor;
+      tile.className = held;
+      const hex = (n) => (+n).toString(16).padStart(2, '0');
+      return '#' + own.match(/[0-9]+/g).slice(0, 3).map(hex).join('');
+    }"""
+    fields = {tone: page.evaluate(read, tone) for tone in ("good", "wait", "stop")}
+    for vision in VISIONS:
+        for one, other in combinations(fields, 2):
+            assert distance(fields[one], fields[other], vision) >= 30, (one, other, vision)
     assert UNUSED not in page.inner_text("main")
     window.close()

@@ -232,6 +232,7 @@ def test_machines_get_sheets_to_print(chromium: Browser, site: OfficeSite, album
     assert len(code) >= 10
     sound(window)
     album.take(page, "office-activation-zh-1280")
+    assert window.paper() == []
     page.goto(f"{site.url}/terminals?lang=zh")
     assert code not in page.content()
     window.close()
