@@ -117,6 +117,7 @@ FIELDS: Final[Mapping[str, str]] = {
     "companions": N_("Companions"),
     "evidence": N_("To be brought"),
     "booking": N_("Booking"),
+    "booking_days": N_("Days to book before"),
     "member_price_fen": N_("Member pays (yuan)"),
     "list_price_fen": N_("Price otherwise (yuan)"),
     "discount_per_mille": N_("Or member pays (per cent of the price)"),

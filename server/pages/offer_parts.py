@@ -16,7 +16,7 @@ TEXTS: Final = (
     "id title title_en category brand programme campaign level owner kind phone basis"
 ).split()
 LINES: Final = "opening_text venues_text eligibility_text bring_text note_text".split()
-NUMBERS: Final = ("cap", "proxy_cards")
+NUMBERS: Final = ("cap", "proxy_cards", "booking_days")
 FLAGS: Final = ("home_venue", "identified", "identity_check", "proxy_collect")
 CHOICES: Final = ("offline", "holidays", "booking")
 DURATIONS: Final = ("interval", "re_entry", "tolerance")

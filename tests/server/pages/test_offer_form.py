@@ -55,6 +55,7 @@ FULL: dict[str, Any] = {
     "evidence": [{"name": "number", "required": False, "title": "证件号"}],
     "bring_text": ["本人红卡", "身份证"],
     "cap": 0,
+    "booking_days": 1,
 }
 
 
