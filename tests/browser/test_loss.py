@@ -163,6 +163,9 @@ def bring(page: Page, terminal: StandIn, hand: Hand, name: str) -> str:
             terminal.change(KIOSK)
             page.wait_for_timeout(20)
     page.wait_for_selector(f"body[data-state={state}]")
+    view = terminal.snapshot_view(KIOSK)
+    if state == "idle" and view.tiles:  # the state alone does not tell that they have come
+        page.wait_for_selector("#rechoose" if view.offer else f".tiles-{len(view.tiles)}")
     return page.inner_text("h1")
 
 
