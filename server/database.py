@@ -24,6 +24,7 @@ from sqlalchemy import Connection, Table, event, make_url, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from ledger.log.disk import sync_directory
 from server.errors import DatabaseFault, MigrationFailed, SchemaNewer
 from server.hot_path import HotPath
 
@@ -338,11 +339,7 @@ def _migrate_sqlite(path: Path) -> None:
             old.execute("PRAGMA journal_mode = DELETE")
         _put_aside(path, path.with_suffix(".before-migration"))
     fresh.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_directory(path.parent)
 
 
 def _put_aside(path: Path, former: Path) -> None:

@@ -26,6 +26,7 @@ from keys.keystore import KeyKind, KeyStore
 from keys.passphrase import Argon2Cost, PassphraseKeyStore
 from ledger.log.note import COSIGNATURE, KeySigner, check_name, vkey
 from server.errors import HomeInvalid
+from server.files import replace_file
 from server.publish import CUSTODIANS, ONLINE_ROLES, key_name
 
 LISTEN_DEFAULT: Final = "127.0.0.1:8440"
@@ -288,10 +289,4 @@ def _encrypt(secret: bytes, recipient: str) -> bytes:
 
 def write_private(path: Path, data: bytes) -> None:
     """Writes a file that only this user can read, whole or not at all."""
-    fresh = path.with_name(f".{path.name}.new")
-    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "wb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
-    fresh.replace(path)
+    replace_file(path, data, 0o600)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-from pathlib import Path
 from typing import Any
 
 from securesystemslib.signer import Key, Signature, Signer, SSlibKey
@@ -43,18 +41,3 @@ def public_key_of(public_key: bytes) -> SSlibKey:
     value = {"keytype": "ed25519", "scheme": "ed25519", "keyval": {"public": public_key.hex()}}
     keyid = hashlib.sha256(canonical(value)).hexdigest()
     return SSlibKey(keyid, "ed25519", "ed25519", {"public": public_key.hex()})
-
-
-def replace_file(path: Path, data: bytes) -> None:
-    """Puts a file in place whole or not at all, durable on return."""
-    fresh = path.with_name(f".{path.name}.new")
-    with fresh.open("wb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
-    fresh.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

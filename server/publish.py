@@ -33,7 +33,8 @@ from tuf.api.serialization.json import CanonicalJSONSerializer, JSONSerializer
 
 from keys.keystore import KeyStore
 from server.errors import HomeInvalid, PublicationRefused
-from server.metadata_signer import StoreSigner, public_key_of, replace_file
+from server.files import replace_file
+from server.metadata_signer import StoreSigner, public_key_of
 from sync.trust import SIGNED_MS_FIELD
 
 #: Offline roles: how many custodians there are, and how many must agree.

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from pathlib import Path
 
 from server.errors import PublicationRefused
+from server.files import replace_file
 from server.publications import Publications
 from server.publish import Repository
 
@@ -42,9 +42,7 @@ def _write(repository: Repository, folder: Path) -> tuple[int, int]:
         if place.exists() and place.stat().st_size == size and size > 1 << 20:
             continue
         place.parent.mkdir(parents=True, exist_ok=True)
-        fresh = place.with_name(f"{place.name}.new")
-        shutil.copyfile(source, fresh)
-        fresh.replace(place)
+        replace_file(place, source.read_bytes())
     ours = (path for part in ("metadata", "targets") for path in (folder / part).rglob("*"))
     for path in ours:
         if path.is_file() and path.relative_to(folder) not in names:

@@ -21,6 +21,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from ledger.log.disk import sync_directory
 from sync.client import Snapshot
 from sync.download import chunks, download, fetch, holds
 from sync.errors import MetadataMismatch, Refused, SyncError, TargetInvalid, Unreachable
@@ -289,13 +290,13 @@ class SnapshotStore:
         for name, raw in _raw(trusted).items():
             _write(folder / "metadata" / f"{name}.json", raw)
         for directory in [folder, *(path for path in folder.rglob("*") if path.is_dir())]:
-            _sync(directory)
-        _sync(folder.parent)
+            sync_directory(directory)
+        sync_directory(folder.parent)
         link = self._folder / "current.new"
         link.unlink(missing_ok=True)
         link.symlink_to(f"generations/{number}")
         link.replace(self._folder / "current")
-        _sync(self._folder)
+        sync_directory(self._folder)
         return Generation(number, folder, trusted, files)
 
     def _restamp(self, held: Generation, trusted: Trusted) -> Generation:
@@ -366,12 +367,4 @@ def _write(path: Path, data: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     partial.replace(path)
-    _sync(path.parent)
-
-
-def _sync(directory: Path) -> None:
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    sync_directory(path.parent)

@@ -16,6 +16,7 @@ from pathlib import Path
 from secrets import token_urlsafe
 from typing import Any, Final
 
+from ledger.log.disk import sync_directory
 from terminal.configuration import TerminalConfig, parse
 from terminal.errors import ConfigInvalid, HomeUnsafe, NotEnrolled
 
@@ -239,11 +240,7 @@ def write_private(path: Path, data: bytes, *, replace: bool) -> None:
         stream.flush()
         os.fsync(stream.fileno())
     draft.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_directory(path.parent)
 
 
 def _check_private(path: Path, what: str) -> None:
