@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from server.casebook import CLOSED, DECIDE, OPEN, REOPEN, decisions
+from server.casebook import CLOSED, DECIDE, OPEN, decisions
 from server.forks import forks
 from server.goods import explain_transfer
 from server.known import pieces
@@ -185,18 +185,16 @@ def _of(query: Select[Any], wanted: Wanted, *, reason: bool) -> Select[Any]:
     if reason and wanted.reason:
         query = query.where(cases.c.reason == wanted.reason)
     if wanted.assigned:
-        query = query.where(_given_to(cases.c.key, wanted.assigned))
+        query = query.where(cases.c.key.in_(_assigned_to(wanted.assigned)))
     return query
 
 
-def _given_to(key: ColumnElement[str], person: str) -> ColumnElement[bool]:
-    return key.in_(_last_acts((ASSIGN,)).where(case_acts.c.value == person))
-
-
-def _last_acts(acts: Sequence[str]) -> Select[Any]:
-    """Keys of cases by the last of some acts on each."""
-    newest = select(func.max(case_acts.c.id)).where(case_acts.c.act.in_(acts))
-    return select(case_acts.c.key).where(case_acts.c.id.in_(newest.group_by(case_acts.c.key)))
+def _assigned_to(person: str) -> Select[Any]:
+    """Keys of the cases that somebody looks at: the last to whom each was given."""
+    newest = select(func.max(case_acts.c.id)).where(case_acts.c.act == ASSIGN)
+    return select(case_acts.c.key).where(
+        case_acts.c.id.in_(newest.group_by(case_acts.c.key)), case_acts.c.value == person
+    )
 
 
 async def _judged_counts(connection: AsyncConnection, wanted: Wanted) -> Counter[str]:
@@ -231,14 +229,11 @@ async def _others(connection: AsyncConnection, wanted: Wanted) -> list[_Ref]:
     refs = [_Ref(*row) for row in await connection.execute(query)]
     refs += [_Ref(one.key, one.first_ms, one.reason, one.venue) for one in await forks(connection)]
     if wanted.state:
-        ended = set(
-            await connection.scalars(_last_acts((DECIDE, REOPEN)).where(case_acts.c.act == DECIDE))
-        )
+        ended = await decisions(connection, [ref.key for ref in refs])
         states = {True: CLOSED, False: OPEN}
         refs = [ref for ref in refs if states[ref.key in ended] == wanted.state]
     if wanted.assigned:
-        theirs = _last_acts((ASSIGN,)).where(case_acts.c.value == wanted.assigned)
-        mine = set(await connection.scalars(theirs))
+        mine = set(await connection.scalars(_assigned_to(wanted.assigned)))
         refs = [ref for ref in refs if ref.key in mine]
     return refs
 

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger.entry import Kind
 from ledger.rules.goods import GoodsMovement
-from server.casebook import DECIDE, REOPEN
+from server.casebook import DECIDE, decisions
 from server.facts import Event
 from server.schema_office import case_acts, matters
 
@@ -95,13 +95,7 @@ async def _differs(connection: AsyncConnection, event: Event, told: Facts, now_m
 
 async def _close(connection: AsyncConnection, key: str, now_ms: int) -> None:
     """The other station has signed after all, unless a person has decided before."""
-    last = (
-        select(case_acts.c.act)
-        .where(case_acts.c.key == key, case_acts.c.act.in_((DECIDE, REOPEN)))
-        .order_by(case_acts.c.id.desc())
-        .limit(1)
-    )
-    if await connection.scalar(last) != DECIDE:
+    if key not in await decisions(connection, [key]):
         act = {"key": key, "act": DECIDE, "value": "accept", "remark": "", "person": SERVER}
         await connection.execute(insert(case_acts), act | {"at_ms": now_ms})
 

@@ -20,7 +20,7 @@ from server.database import Database
 from server.facts import Event
 from server.known import among
 from server.schema import cursors, events, histories, holds, leases, ledgers, reservations, stock
-from server.stock import CONFIRMED, RELEASED, STOCK_LOCK, Bucket, live, waiting
+from server.stock import CONFIRMED, RELEASED, STOCK_LOCK, Bucket, live, spent_of_lease, waiting
 
 #: First numbers of PostgreSQL's locks on one member and on one offer.
 MEMBER_LOCK: Final = 0x686D
@@ -74,13 +74,8 @@ async def given_out(
     held = select(func.coalesce(func.sum(holds.c.quantity), 0)).where(
         holds.c.offer == part.offer, holds.c.bucket == part.bucket, live(now_ms), _not(but)
     )
-    spent = (
-        select(func.coalesce(func.sum(events.c.quantity), 0))
-        .where(events.c.lease != "", events.c.lease == leases.c.lease, events.c.counted.is_(True))
-        .scalar_subquery()
-    )
     out = (
-        select(leases.c.units, spent.label("spent"))
+        select(leases.c.units, spent_of_lease().label("spent"))
         .where(
             leases.c.offer == part.offer,
             leases.c.bucket == part.bucket,

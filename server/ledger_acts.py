@@ -19,7 +19,8 @@ from sqlalchemy import select
 from ledger.log.note import vkey
 from server.home import WITNESS
 from server.own_ledger import SETTING, StoredLedger, newest_of, read_ledger, write_ledger
-from server.schema import ledgers, settings
+from server.schema import ledgers
+from server.setting_rows import setting
 
 if TYPE_CHECKING:
     from server.core import ServerCore
@@ -30,9 +31,7 @@ async def _own_ledgers(core: ServerCore, _arguments: Arguments) -> Any:
     """Every ledger that the back office has written to, the newest first."""
     query = select(ledgers).where(ledgers.c.terminal == "").order_by(ledgers.c.created_ms.desc())
     async with core.database.reading() as connection:
-        current = await connection.scalar(
-            select(settings.c.value).where(settings.c.name == SETTING)
-        )
+        current = await setting(connection, SETTING)
         rows = (await connection.execute(query)).all()
     return {
         "ledgers": [

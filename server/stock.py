@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
+    ScalarSelect,
     and_,
     bindparam,
     case,
@@ -238,17 +239,22 @@ def _whole(offer: object) -> int | None:
 
 async def leased(connection: AsyncConnection, offer: str, bucket: str | None = None) -> int:
     """Units out on open leases that are not known to be redeemed."""
-    spent = (
-        select(func.coalesce(func.sum(events.c.quantity), 0))
-        .where(events.c.lease != "", events.c.lease == leases.c.lease, events.c.counted.is_(True))
-        .scalar_subquery()
-    )
-    statement = select(leases.c.units, spent.label("spent")).where(
+    statement = select(leases.c.units, spent_of_lease().label("spent")).where(
         leases.c.offer == offer, leases.c.closed_ms.is_(None)
     )
     if bucket is not None:
         statement = statement.where(leases.c.bucket == bucket)
     return sum(max(0, row.units - row.spent) for row in await connection.execute(statement))
+
+
+def spent_of_lease() -> ScalarSelect[int]:
+    """Units of the lease in the query around it that are known to be redeemed."""
+    # The first condition is that of the index of events with a lease.
+    return (
+        select(func.coalesce(func.sum(events.c.quantity), 0))
+        .where(events.c.lease != "", events.c.lease == leases.c.lease, events.c.counted.is_(True))
+        .scalar_subquery()
+    )
 
 
 def live(now_ms: int) -> ColumnElement[bool]:

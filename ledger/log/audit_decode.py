@@ -10,21 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from operator import attrgetter
-from typing import Annotated, Any, Final, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 
-from ledger.entry import ENTRY_BYTES_MAX, INTEGER_MAX
+from ledger.entry import ENTRY_BYTES_MAX
 from ledger.errors import NotCanonical
 from ledger.log import canonical
 
 _COUNTED: Final = ("seq", "ts_ms", "mono_ms")
 #: Keys that a record type has at most; each costs a little in every entry.
 KEYS_MAX: Final = 100
-_Integer = Annotated[int, msgspec.Meta(ge=-INTEGER_MAX, le=INTEGER_MAX)]
 _ENCODER: Final = msgspec.json.Encoder()
-#: So that every key is an attribute, also one that Python could not spell.
-_PREFIX: Final = "k_"
+_PREFIX: Final = canonical.RECORD_PREFIX
 
 
 class Columns(Protocol):
@@ -83,7 +81,7 @@ class Shape:
     """Keys that were found in canonical entries, and the record type that they make."""
 
     def __init__(self) -> None:
-        self._keys: dict[str, Any] = dict.fromkeys(_COUNTED, _Integer)
+        self._keys: dict[str, Any] = dict.fromkeys(_COUNTED, canonical.Integer)
         self._make()
 
     def decode(self, entries: Sequence[bytes]) -> Columns | None:
@@ -109,29 +107,16 @@ class Shape:
             self._make()
 
     def _make(self) -> None:
-        # In canonical order; what an entry has not is left out again.
-        self._keys = dict(sorted(self._keys.items()))
-        fields = [
-            (_PREFIX + key, kind) if key in _COUNTED else (_PREFIX + key, kind, None)
-            for key, kind in self._keys.items()
-        ]
-        record = msgspec.defstruct(
-            "Record",
-            fields,
-            rename=lambda name: name.removeprefix(_PREFIX),
-            forbid_unknown_fields=True,
-            omit_defaults=True,
-            kw_only=True,
-            gc=False,
-        )
+        # What an entry has not is left out again.
+        record = canonical.record_type(self._keys, _COUNTED, omit_defaults=True, kw_only=True)
         self._decoder = msgspec.json.Decoder(record)
 
 
 def _type_of(value: object) -> Any:
     """The type by which a key is decoded of which this is a value."""
     if not isinstance(value, list):
-        return str | bool | _Integer
-    return list[_Integer] if value and type(value[0]) is int else list[str]
+        return str | bool | canonical.Integer
+    return list[canonical.Integer] if value and type(value[0]) is int else list[str]
 
 
 _shape: Final = Shape()

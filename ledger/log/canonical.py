@@ -9,20 +9,47 @@ one form for each entry and every language's JSON library reads the same values 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Container, Mapping, Sequence
+from typing import Annotated, Any, Final
 
 import msgspec
 
 from ledger.entry import ENTRY_BYTES_MAX, INTEGER_MAX, Entry, Value
 from ledger.errors import NotCanonical
 
+#: An integer within the bounds of an entry, for a record type.
+Integer = Annotated[int, msgspec.Meta(ge=-INTEGER_MAX, le=INTEGER_MAX)]
+#: So that every key of a record type is an attribute, also one that Python could not spell.
+RECORD_PREFIX: Final = "k_"
 _KEY: Final = re.compile(r"[a-z0-9_]+\Z", re.ASCII)
 #: Keys that were found well formed; entries use few, and each is checked once.
 _known_keys: Final[set[str]] = set()
 _KNOWN_KEYS_MAX: Final = 1_000
 _ENCODER: Final = msgspec.json.Encoder(order="sorted")
 _DECODER: Final = msgspec.json.Decoder()
+
+
+def record_type(
+    keys: Mapping[str, Any], required: Container[str], **more: Any
+) -> type[msgspec.Struct]:
+    """A type by which entries of some keys are checked, decoded and encoded in compiled code.
+
+    Args:
+        keys: the type of each key's value.
+        required: keys that no entry lacks; one that lacks another has None there.
+        more: of `msgspec.defstruct`.
+    """
+    return msgspec.defstruct(
+        "Record",
+        [
+            (RECORD_PREFIX + key, kind) if key in required else (RECORD_PREFIX + key, kind, None)
+            for key, kind in sorted(keys.items())  # the order of the canonical form
+        ],
+        rename=lambda name: name.removeprefix(RECORD_PREFIX),
+        forbid_unknown_fields=True,
+        gc=False,
+        **more,
+    )
 
 
 def encode(entry: Entry) -> bytes:

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Final, NamedTuple, TypeAlias
 
 import msgspec
 
-from ledger.entry import ENTRY_BYTES_MAX, INTEGER_MAX, VERSION, Entry, Kind, Value, check
+from ledger.entry import ENTRY_BYTES_MAX, VERSION, Entry, Kind, Value, check
 from ledger.errors import EntryInvalid
 from ledger.log import canonical, schema
 from ledger.log.reading import BATCH_BYTES_MAX, BATCH_ENTRIES_MAX
@@ -31,7 +31,6 @@ TEXT_CHARS_MAX: Final = 256
 Row: TypeAlias = tuple[int, str, bytes, int | None]
 
 _ENCODER: Final = msgspec.json.Encoder()
-_Integer = Annotated[int, msgspec.Meta(ge=-INTEGER_MAX, le=INTEGER_MAX)]
 _Text = Annotated[str, msgspec.Meta(max_length=TEXT_CHARS_MAX)]
 #: Texts whose form is checked again in every entry: `ledger.entry.check` says what they are.
 _FORMED: Final = {
@@ -156,16 +155,8 @@ def _learn(key: tuple[object, ...], kind: Kind, entry: Entry) -> None:
     types = {name: type(value) for name, value in entry.items()}
     odd = [name for name in _FORMED if types.get(name, str) is not str]
     if {*types.values()} <= {str, int, bool} and not odd and types["kind"] is str:
-        # Prefixed, so that every key is an attribute, also one that Python could not spell.
-        fields = [(f"k_{name}", _type_of(name, entry[name])) for name in sorted(entry)]
-        record = msgspec.defstruct(
-            "Record",
-            fields,
-            rename=lambda name: name.removeprefix("k_"),
-            forbid_unknown_fields=True,
-            gc=False,
-        )
-        _shapes[key] = _Shape(kind, record)
+        kinds = {name: _type_of(name, value) for name, value in entry.items()}
+        _shapes[key] = _Shape(kind, canonical.record_type(kinds, kinds))
 
 
 def _type_of(name: str, value: Value) -> object:
@@ -173,6 +164,6 @@ def _type_of(name: str, value: Value) -> object:
     if type(value) is bool:
         return bool
     if type(value) is int:
-        return _Integer
+        return canonical.Integer
     form = _FORMED.get(name)
     return _Text if form is None else Annotated[str, msgspec.Meta(pattern=form)]

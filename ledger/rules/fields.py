@@ -28,8 +28,8 @@ from ledger.rules.offer import (
 )
 from ledger.rules.values import Source
 
-CATEGORIES: Final = frozenset("教育培训 文化体育 医药健康 旅游休闲 生活服务 互助保障".split())
-BRANDS: Final = frozenset(
+CATEGORIES: Final = tuple("教育培训 文化体育 医药健康 旅游休闲 生活服务 互助保障".split())
+BRANDS: Final = tuple(
     "技能助推 法律服务 文体推介 医疗互助 健康促进 "
     "职业康复 意外保障 心理关爱 困难帮扶 母婴关怀".split()
 )

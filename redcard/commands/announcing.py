@@ -237,6 +237,8 @@ def post_notice(
     districts: tuple[str, ...],
 ) -> int:
     """Post a notice under an ID; one of the same ID is replaced."""
+    from ledger.rules.published_words import FORMAT
+
     said: dict[str, Any] = {
         "id": name,
         "zh": zh,
@@ -246,7 +248,7 @@ def post_notice(
         "districts": list(districts),
         "venues": list(venues),
     }
-    document = {"format": "redcard-messages/v1", "notices": [said]}
+    document = {"format": FORMAT, "notices": [said]}
     return _told(session, send_bytes(session, "put_messages", json.dumps(document).encode("utf-8")))
 
 

@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from ledger.errors import OfferInvalid
+from ledger.rules.fields import BRANDS, CATEGORIES, WEEKDAYS
 from ledger.rules.terms import (
     Booking,
     HolidayRule,
@@ -32,21 +33,17 @@ from server.pages.filled import ROWS_MAX, UNITS, Filled, rows_in, with_row, with
 from server.pages.form_labels import LABELS
 from server.pages.offer_faults import faults_in, said_at
 from server.pages.offer_form import document_of_form, field_of, fields_of, next_year
-from server.pages.offer_parts import BOUNDS, FRESH, WEEKDAYS
+from server.pages.offer_parts import BOUNDS, FRESH
 from server.pages.office import Office, Visit
 from server.pages.trials import instant_of, moment_text, sayings
 from server.pages.words import in_language
 from server.roles import Right
 from server.trying import Trial, document_of, try_offer
 
-CATEGORIES: Final = "教育培训 文化体育 医药健康 旅游休闲 生活服务 互助保障".split()
-BRANDS: Final = (
-    "技能助推 法律服务 文体推介 医疗互助 健康促进 职业康复 意外保障 心理关爱 困难帮扶 母婴关怀"
-).split()
 #: What the form's lists offer.
 LISTS: Final[Mapping[str, tuple[str, ...]]] = {
-    "category": tuple(CATEGORIES),
-    "brand": tuple(BRANDS),
+    "category": CATEGORIES,
+    "brand": BRANDS,
     "level": tuple(Level),
     "kind": tuple(OfferKind),
     "offline": tuple(OfflineMode),

@@ -11,7 +11,6 @@ from server.pages.filled import UNITS, Filled, instant, moment_of
 
 Document = dict[str, Any]
 Fields = dict[str, str]
-WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 TEXTS: Final = (
     "id title title_en category brand programme campaign level owner kind phone basis"
 ).split()

@@ -8,12 +8,13 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from ledger.errors import OfferInvalid
+from ledger.rules.fields import CATEGORIES
 from ledger.rules.offer import BrokenOffer, Offer
 from screens.language import wording
 from server.drafts import Draft, DraftState
 from server.errors import ImportRefused, PublicationRefused
 from server.offer_life import is_place
-from server.pages.drafting import CATEGORIES, edit
+from server.pages.drafting import edit
 from server.pages.offer_words import OfferWords
 from server.pages.office import Office, Visit
 from server.pages.trials import draw_trial

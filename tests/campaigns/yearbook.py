@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from ledger.rules.fields import CATEGORIES
+
 YEAR = 2014
 #: Offers in each month of 2014: April and May as published, the others 868 in sum.
 OFFERS_A_MONTH = (87, 87, 87, 135, 118, 87, 87, 87, 87, 87, 86, 86)
@@ -18,7 +20,6 @@ OFFER_MONTHS = sum(OFFERS_A_MONTH)
 THOUSANDS = {YEAR: 1_900, YEAR - 1: 569}
 #: How the person-times of a year fall on its months, in per mille.
 SHARE_A_MONTH = (62, 60, 78, 118, 124, 86, 80, 82, 84, 86, 72, 68)
-CATEGORIES = ("教育培训", "文化体育", "医药健康", "旅游休闲", "生活服务", "互助保障")
 LEVELS = ("city", "district", "street")
 
 
