@@ -25,6 +25,7 @@ from readers.attendance import AttendedReader, PoweredCard, Presence, Sight, mon
 from readers.connection import Interface
 from readers.errors import CardMute, CardRemoved, CardUnreadable, ReaderFault, ReaderMissing
 from readers.nfc_field import is_nfc, number_of, other_card, port_of, type_a_uids
+from readers.ports import PORT_GONE, reason_of
 from readers.supervision import NowMs
 from readers.watchdog import Watchdog
 
@@ -182,7 +183,7 @@ class _NfcSlot:
         """Closes the port under the call that hangs, which ends it."""
         frontend, self._frontend = self._frontend, None
         if frontend is not None:
-            with contextlib.suppress(OSError, AttributeError, TypeError):
+            with contextlib.suppress(*PORT_GONE, AttributeError, TypeError):
                 port_of(frontend.device).close()
         self.close()
 
@@ -241,10 +242,10 @@ def _open_chip(path: str) -> Any:
     try:
         port = transport.TTY(path)
         device = pn532.init(port)
-    except OSError as error:
+    except PORT_GONE as error:
         if port is not None:
             port.close()
-        raise ReaderFault(f"no PN532 answers at {path}: {error.strerror or error}") from error
+        raise ReaderFault(f"no PN532 answers at {path}: {reason_of(error)}") from error
     except (IndexError, TypeError) as error:  # nfcpy takes it that a frame which began is whole
         if port is not None:
             port.close()
@@ -263,7 +264,7 @@ def _open_named(path: str) -> Any:
     logging.getLogger("nfc").setLevel(logging.CRITICAL)
     try:
         device = nfc.clf.device.connect(path)
-    except (OSError, ImportError) as error:  # the second: no libusb
+    except (*PORT_GONE, ImportError) as error:  # the second: no libusb
         raise ReaderFault(f"{path} cannot be opened: {error}") from error
     except (IndexError, TypeError, AssertionError) as error:
         raise ReaderFault(f"what answers at {path} is no reader that nfcpy knows") from error
@@ -276,14 +277,14 @@ def _open_named(path: str) -> Any:
 
 def _close_chip(frontend: Any) -> None:
     """Closes driver and port; nfcpy talks to the chip first, and leaves the port if that fails."""
-    gone = (OSError, AttributeError, TypeError)
+    gone = (*PORT_GONE, AttributeError, TypeError)
     port = None
     with contextlib.suppress(*gone):
         port = port_of(frontend.device)
     try:
         with contextlib.suppress(*gone):
             frontend.close()
-    finally:  # termios has an error of its own, which is none of these
+    finally:
         if port is not None:
             with contextlib.suppress(*gone):
                 port.close()
@@ -304,8 +305,8 @@ def _uids(frontend: Any) -> list[bytes]:
             target = _sensed(frontend, ("106B", "212F"))
         else:
             target = _sensed(frontend, _KINDS_OF.get(type(frontend.device).__module__, _ALL_KINDS))
-    except OSError as error:
-        raise ReaderFault(f"the reader is gone: {error.strerror or error}") from error
+    except PORT_GONE as error:
+        raise ReaderFault(f"the reader is gone: {reason_of(error)}") from error
     except (IndexError, TypeError) as error:
         raise ReaderFault("the reader's answer was cut short") from error
     except Exception as error:
@@ -346,8 +347,8 @@ def _activate(frontend: Any) -> tuple[Any, bytes]:
         return tt4.activate(frontend, target), uid
     except nfc.clf.CommunicationError as error:
         raise CardRemoved("the card left while it was selected") from error
-    except OSError as error:
-        raise ReaderFault(f"the reader is gone: {error.strerror or error}") from error
+    except PORT_GONE as error:
+        raise ReaderFault(f"the reader is gone: {reason_of(error)}") from error
     except (IndexError, TypeError) as error:  # nfcpy expects every byte of the answer to select
         raise CardUnreadable("the card's answer to select is too short") from error
 
@@ -355,8 +356,8 @@ def _activate(frontend: Any) -> tuple[Any, bytes]:
 def _activate_anew(frontend: Any) -> tuple[Any, bytes]:
     try:
         frontend.device.mute()
-    except OSError as error:
-        raise ReaderFault(f"the reader is gone: {error.strerror or error}") from error
+    except PORT_GONE as error:
+        raise ReaderFault(f"the reader is gone: {reason_of(error)}") from error
     return _activate(frontend)
 
 
@@ -368,7 +369,7 @@ def _exchange(tag: Any, command: bytes) -> bytes:
         return bytes(tag.transceive(bytearray(command)))
     except (TagCommandError, nfc.clf.CommunicationError) as error:
         raise CardRemoved("the card left during an exchange; its outcome is unknown") from error
-    except OSError as error:
-        raise ReaderFault(f"the reader is gone: {error.strerror or error}") from error
+    except PORT_GONE as error:
+        raise ReaderFault(f"the reader is gone: {reason_of(error)}") from error
     except (IndexError, AttributeError, TypeError) as error:  # the port was closed under it
         raise ReaderFault("the exchange was broken off") from error

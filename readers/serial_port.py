@@ -20,6 +20,7 @@ from typing import Any, Final
 from readers.attendance import AttendedReader, PoweredCard, Presence, Sight, monotonic_ms
 from readers.errors import CardRemoved, ReaderBusy, ReaderFault, ReaderMissing
 from readers.lines import LineCard, LineFramer, is_port
+from readers.ports import PORT_GONE
 from readers.supervision import NowMs
 from readers.watchdog import Watchdog
 
@@ -88,7 +89,6 @@ def send(port: str, data: bytes, *, baudrate: int = BAUDRATE, limit_s: float = 1
         ReaderMissing: it is no port, or it is not plugged in.
         ReaderFault: it does not open, or did not take all bytes in time.
     """
-    serial = _serial()
     if not is_port(port) or (port.startswith("/") and not Path(port).exists()):
         raise ReaderMissing(f"{port} is not plugged in, or is no port")
     opened = _open_port(port, baudrate)
@@ -96,7 +96,7 @@ def send(port: str, data: bytes, *, baudrate: int = BAUDRATE, limit_s: float = 1
         opened.write_timeout = limit_s
         opened.write(data)
         opened.flush()
-    except (serial.SerialException, OSError) as error:
+    except PORT_GONE as error:
         raise ReaderFault(f"{port} did not take the bytes; check paper and cable") from error
     finally:
         _close_port(opened)
@@ -204,7 +204,7 @@ def _open_port(path: str, baudrate: int) -> Any:
             timeout=POLL_MS / 1000,
             **({"exclusive": True} if local else {}),
         )
-    except (serial.SerialException, OSError, ValueError) as error:
+    except (*PORT_GONE, ValueError) as error:
         if local and "lock" in str(error).lower():
             raise ReaderBusy(f"another program holds {path}; close it") from error
         raise ReaderFault(f"{path} cannot be opened; check cable and address") from error
@@ -225,7 +225,7 @@ def _keep_alive(port: Any) -> None:
 
 def _close_port(port: Any) -> None:
     link = getattr(port, "_socket", None)
-    with contextlib.suppress(_serial().SerialException, OSError):  # the port may be gone
+    with contextlib.suppress(*PORT_GONE):  # the port may be gone
         port.close()
     if link is not None:  # pyserial forgets to close a connection that the other end has left
         link.close()
@@ -233,11 +233,10 @@ def _close_port(port: Any) -> None:
 
 def _read(port: Any) -> bytes:
     """What is there, or what comes first within the port's own time limit."""
-    serial = _serial()
     try:
         data = bytes(port.read(1))
         while data and len(data) < READ_BYTES_MAX and (more := port.in_waiting):
             data += bytes(port.read(min(more, READ_BYTES_MAX - len(data))))
-    except (serial.SerialException, OSError, TypeError) as error:
+    except (*PORT_GONE, TypeError) as error:
         raise ReaderFault("the port is gone; check its cable") from error
     return data

@@ -12,18 +12,20 @@ import subprocess
 import threading
 import time
 import tty
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from readers import nfc
 from readers.cards.detect import identify
 from readers.cards.scheme import CardAssurance, CardScheme
 from readers.cards.uid import Uid
 from readers.cards.unionpay import UnionPay
 from readers.connection import CardConnection
-from readers.errors import CardRemoved, ReaderMissing
+from readers.errors import CardRemoved, ReaderFault, ReaderMissing
 from readers.nfc import NfcReader
 from readers.nfc_field import other_card, type_a_uids
 from readers.supervision import ReaderState
@@ -369,6 +371,32 @@ def test_a_reader_that_is_unplugged_while_it_works() -> None:
         seen.wait_until(chip.path, {ReaderState.ABSENT, ReaderState.FAULT})
     finally:
         reader.stop()
+
+
+@pytest.mark.parametrize("ask", [nfc._uids, nfc._activate, nfc._activate_anew])
+def test_a_chip_that_goes_between_two_commands_is_a_fault(ask: Callable[[Any], object]) -> None:
+    """Then the terminal device has an error of its own, in the flush before the next command."""
+    chip = Pn532()
+    frontend = nfc._open_chip(chip.path)
+    try:
+        chip.close()
+        with pytest.raises(ReaderFault, match="the reader is gone: Input/output error"):
+            ask(frontend)
+    finally:
+        nfc._close_chip(frontend)
+
+
+def test_an_exchange_with_a_chip_that_has_gone_is_a_fault() -> None:
+    chip = Pn532()
+    frontend = nfc._open_chip(chip.path)
+    try:
+        chip.insert(TestCard())
+        tag, _ = nfc._activate(frontend)
+        chip.close()
+        with pytest.raises(ReaderFault, match="the reader is gone"):
+            nfc._exchange(tag, SELECT)
+    finally:
+        nfc._close_chip(frontend)
 
 
 def test_a_port_without_a_chip_behind_it() -> None:
